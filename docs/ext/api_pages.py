@@ -1,0 +1,87 @@
+"""Write docs/api/<group>.md from the public names of jopt before each build."""
+
+import inspect
+import types
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+import jopt
+
+TITLES = {
+    "core": "Core",
+    "transforms": "Building blocks",
+    "optimizers": "Optimizers",
+    "matrix": "Matrix optimizers",
+    "schedules": "Schedules",
+    "inspect": "Inspection",
+    "experiments": "Experiments and the race",
+}
+
+
+def public_names() -> list[str]:
+    """Names that `import jopt` offers: no modules, nothing with an underscore."""
+    names = getattr(jopt, "__all__", None) or dir(jopt)
+    return sorted(
+        name
+        for name in names
+        if not name.startswith("_")
+        and not isinstance(getattr(jopt, name), types.ModuleType)
+    )
+
+
+def group_of(name: str) -> str:
+    """The package below jopt that defines a public name; `core` for plain values."""
+    path = (getattr(getattr(jopt, name), "__module__", None) or "").split(".")
+    if path[0] != "jopt" or len(path) < 2:
+        return "core"
+    return path[1].removeprefix("_")
+
+
+def directive(name: str) -> str:
+    """The autodoc directive of a public name."""
+    value = getattr(jopt, name)
+    kind = "data"
+    if inspect.isclass(value):
+        kind = "exception" if issubclass(value, BaseException) else "class"
+    elif callable(value) and hasattr(value, "__name__"):
+        kind = "function"
+    members = "\n   :members:" if kind == "class" else ""
+    return f".. auto{kind}:: jopt.{name}{members}\n"
+
+
+def page(group: str, names: list[str]) -> str:
+    """Markdown of one group."""
+    title = TITLES.get(group, group.capitalize())
+    body = "\n".join(map(directive, names))
+    return f"# {title}\n\n```{{eval-rst}}\n{body}```\n"
+
+
+def write_if_changed(path: Path, text: str) -> None:
+    """Leave an unchanged file alone, so that Sphinx does not build it again."""
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def write_pages(app: Sphinx) -> None:
+    """Write one page per group, an index of them, and remove pages of old groups."""
+    folder = Path(app.srcdir) / "api"
+    folder.mkdir(exist_ok=True)
+    groups: dict[str, list[str]] = {}
+    for name in public_names():
+        groups.setdefault(group_of(name), []).append(name)
+    order = [g for g in TITLES if g in groups] + sorted(groups.keys() - TITLES.keys())
+    for group in order:
+        write_if_changed(folder / f"{group}.md", page(group, groups[group]))
+    entries = "\n".join(order)
+    index = f"# API\n\n```{{toctree}}\n:maxdepth: 2\n\n{entries}\n```\n"
+    write_if_changed(folder / "index.md", index)
+    for old in folder.glob("*.md"):
+        if old.stem not in (*order, "index"):
+            old.unlink()
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the generator."""
+    app.connect("builder-inited", write_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,1 @@
+"""The machinery: transforms and schedules as values, chains, trees and numerics."""

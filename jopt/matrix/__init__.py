@@ -1,0 +1,14 @@
+"""Optimizers that treat matrices as matrices."""
+
+from jopt.matrix.muon import (
+    matrices as matrices,
+    muon as muon,
+    scale_by_muon as scale_by_muon,
+    ScaleByMuonState as ScaleByMuonState,
+)
+from jopt.matrix.newton_schulz import (
+    NS_COEFFICIENTS as NS_COEFFICIENTS,
+    ns_coefficients as ns_coefficients,
+    orthogonalize as orthogonalize,
+    orthogonalize_all as orthogonalize_all,
+)

@@ -1,0 +1,23 @@
+"""Settings of every test: CPU, eight devices, no promotion by accident."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip `multidevice` tests where there is only one device."""
+    if not any("multidevice" in item.keywords for item in items):
+        return
+    if jax.device_count() > 1:
+        return
+    for item in items:
+        if "multidevice" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="needs more than one device"))
