@@ -121,7 +121,7 @@ def test_exposed_value_can_be_set_at_depth_without_retracing():
 def test_exposed_schedule_is_read_overridden_and_resumed():
     tx = jopt.expose(jopt.sgd(RAMP), "learning_rate")
     state = run(tx, 2)
-    read = lambda s: float(jopt.hyperparams(tx, s)["inner.learning_rate"])  # noqa: E731
+    read = lambda s: float(jopt.hyperparams(tx, s)["learning_rate"])  # noqa: E731
     assert read(state) == pytest.approx(0.08)
     assert read(jopt.set_hyperparams(state, {"learning_rate": 0.7})) == pytest.approx(
         0.7

@@ -31,7 +31,8 @@ def normalise(factory: "Factory", name: str, value: Any) -> Any:
     if isinstance(mark, Child):
         return _children(name, value, mark.of)
     if isinstance(mark, Bounds):
-        return _integer(name, value, mark.low)
+        none = value is None and mark.optional
+        return None if none else _integer(name, value, mark.low)
     if isinstance(mark, Each):
         return _each(name, value, mark)
     if isinstance(mark, Increasing):

@@ -53,7 +53,7 @@ def scaled_norm(
     scale = jnp.where(top < 1 / middle, shift * one, one)
     scale = jnp.where(top > middle, one / shift, scale)
     spread = scale if keep else scale.reshape((1,) * x.ndim)
-    total = jnp.sum(_square(nx.times(x, spread)), axis=axes, keepdims=keep)
+    total = jnp.sum(_square(_scaled(x, spread)), axis=axes, keepdims=keep)
     return nx.sqrt(total), scale
 
 
@@ -149,9 +149,7 @@ def _sum_of_squares(
     for group in groups.values():
         for start in range(0, len(group), 32):
             wide = map(_wide, group[start : start + 32])
-            squares = (
-                _square(x if scale is None else nx.times(x, scale)) for x in wide
-            )
+            squares = (_square(x if scale is None else _scaled(x, scale)) for x in wide)
             sums.append(jnp.sum(ft.reduce(operator.add, squares)).astype(dtype))
     return ft.reduce(operator.add, sums)
 
@@ -159,6 +157,19 @@ def _sum_of_squares(
 def _wide(x: jax.Array) -> jax.Array:
     dtype = trees.accumulation_dtype(x.dtype)
     return x if x.dtype == dtype else x.astype(dtype)
+
+
+def _scaled(x: jax.Array, scale: jax.Array) -> jax.Array:
+    """`x * scale`, rounded before it is squared.
+
+    Else the compiler may form `x^2 * scale^2`, which overflows.
+    """
+
+    def rounded(part: jax.Array) -> jax.Array:
+        info = jnp.finfo(part.dtype)
+        return lax.reduce_precision(part, info.nexp, info.nmant)
+
+    return nx.parts(rounded, nx.times(x, scale))
 
 
 def _square(x: jax.Array) -> jax.Array:

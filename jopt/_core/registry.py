@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from jopt._core.spec import did_you_mean, Factory
+from jopt._core.spec import did_you_mean, Factory, UnknownNameError
 
 _FACTORIES: dict[str, Factory] = {}
 
@@ -37,7 +37,9 @@ def get(name: str) -> Callable[..., Any]:
         KeyError: If there is none; the message has the closest name.
     """
     if name not in _FACTORIES:
-        raise KeyError(f"Nothing named `{name}`.{did_you_mean(name, _FACTORIES)}")
+        raise UnknownNameError(
+            f"Nothing named `{name}`.{did_you_mean(name, _FACTORIES)}"
+        )
     return _FACTORIES[name].build
 
 

@@ -93,7 +93,7 @@ def unwrap(value: Any) -> Any:
     """The array in a Flax NNX variable, the rate of a `Decay`; else the value."""
     if isinstance(value, Decay):
         return value.value
-    if trees._is_variable(value):
+    if trees.is_variable(value):
         leaves = jax.tree.leaves(value)
         return leaves[0] if len(leaves) == 1 else value
     return value
@@ -106,7 +106,8 @@ def _walk(node: Any, path: tuple[Part, ...], deep: bool, root: bool = False):
         return
     kinds = [_kind(value) for _, value in children]
     for (key, value), kind in zip(children, kinds, strict=True):
-        names = frozenset(filter(None, (key, kind)))
+        ending = key.rpartition(".")[2]  # `adam.b1` among exposed hyperparameters
+        names = frozenset(filter(None, (key, kind, ending)))
         plain = isinstance(node, list | tuple) and not _is_namedtuple(node)
         unique = kinds.count(kind) == 1
         shown = kind if kind is not None and plain and unique else key

@@ -1,8 +1,10 @@
 """The call that built a transform or a schedule, as a value and as a pytree."""
 
+import dataclasses
 import difflib
 import functools as ft
 import inspect
+import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -237,13 +239,21 @@ def labels(children: typing.Sequence[Any]) -> list[str]:
     return names
 
 
+class UnknownNameError(KeyError):
+    """A `KeyError` that prints its message plainly."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 def did_you_mean(name: str, known: typing.Iterable[str]) -> str:
-    """A hint for a misspelt name: the closest known one, or all of them."""
-    known = list(known)
+    """A hint for a misspelt name: the closest known one, or the first few of all."""
+    known = list(dict.fromkeys(known))
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     if close:
         return f" Did you mean `{close[0]}`?"
-    return f" Known: {', '.join(known)}." if known else ""
+    more = f", and {len(known) - 12} more" if len(known) > 12 else ""
+    return f" Known: {', '.join(known[:12])}{more}." if known else ""
 
 
 def freeze(value: Any) -> Any:
@@ -283,4 +293,10 @@ def _mark(hint: Any) -> Mark | None:
     for mark in getattr(hint, "__metadata__", ()):
         if isinstance(mark, Mark):
             return mark
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        marks = [_mark(part) for part in typing.get_args(hint)]
+        mark = next((mark for mark in marks if mark is not None), None)
+        if isinstance(mark, Bounds) and type(None) in typing.get_args(hint):
+            return dataclasses.replace(mark, optional=True)
+        return mark
     return None

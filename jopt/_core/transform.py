@@ -72,6 +72,9 @@ class Transform(optax.GradientTransformationExtraArgs):
     def __repr__(self) -> str:
         return display.call(self.spec)
 
+    def __str__(self) -> str:
+        return "\n".join(display.lines(self))
+
     def _repr_html_(self) -> str:
         return display.html(self)
 

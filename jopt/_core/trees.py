@@ -88,10 +88,10 @@ def names(tree: PyTree) -> list[str]:
         ['dense/bias', 'dense/kernel', 'out/0']
     """
     out: list[str] = []
-    flat, _ = jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_variable)
+    flat, _ = jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_variable)
     for path, leaf in flat:
         base = [part(key) for key in path]
-        if not _is_variable(leaf):
+        if not is_variable(leaf):
             out.append("/".join(base))
             continue
         for inner, _ in jax.tree_util.tree_flatten_with_path(leaf)[0]:
@@ -115,7 +115,7 @@ def map_with_names(fn: Callable[..., Any], tree: PyTree, *rest: PyTree) -> PyTre
     return jax.tree.map(fn, named, tree, *rest)
 
 
-def _is_variable(node: Any) -> bool:
+def is_variable(node: Any) -> bool:
     """Whether `node` is a Flax NNX variable, told without importing flax."""
     return any(
         base.__name__ == "Variable" and base.__module__.startswith("flax.nnx")

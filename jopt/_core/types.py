@@ -51,6 +51,7 @@ class Bounds:
     """Marks a static integer with its least value."""
 
     low: int
+    optional: bool = False  # `None` is allowed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jopt._core import display, trees
+from jopt._core import display, select, trees
 from jopt._core.transform import Transform, watch_init
 from jopt.values import walk
 
@@ -59,15 +59,18 @@ class Description:
 
     def __str__(self) -> str:
         rows = [_HEAD, *map(_row, self.stages)]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-        lines = [
-            "  ".join(
-                cell.rjust(w) if i in _RIGHT else cell.ljust(w)
-                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
-        lines.insert(1, "-" * max(map(len, lines)))
+        shown = [i for i in range(len(_HEAD)) if any(row[i] for row in rows[1:])]
+        shown.remove(_RULE)  # on a line of its own: it would make the table too wide
+        widths = {i: max(len(row[i]) for row in rows) for i in shown}
+        lines = []
+        for row in rows:
+            cells = (
+                row[i].rjust(widths[i]) if i in _RIGHT else row[i].ljust(widths[i])
+                for i in shown
+            )
+            lines.append("  ".join(cells).rstrip())
+            lines.append(f"  {row[_RULE]}" if row is not _HEAD else "")
+        lines[1] = "-" * max(map(len, lines))
         return "\n".join([*lines, "", self._total()])
 
     __repr__ = __str__
@@ -96,6 +99,7 @@ class Description:
 
 
 _HEAD = ("stage", "what it does", "group", "state", "bytes", "leaves", "parameters")
+_RULE = 1
 _RIGHT = (4, 5, 6)
 
 
@@ -122,8 +126,7 @@ def describe(tx: Transform, params: PyTree) -> Description:
     seen: dict[int, dict[str, Any]] = {}
 
     def watch(spec: Any, given: PyTree) -> None:
-        named = zip(trees.names(given), jax.tree.leaves(given), strict=True)
-        seen[id(spec)] = dict(named)
+        seen[id(spec)] = _reached(spec, given)
 
     with watch_init(watch):
         state = jax.eval_shape(tx.init, shapes)
@@ -152,6 +155,16 @@ def state_bytes(tx: optax.GradientTransformation, params: PyTree) -> int:
     return _bytes(jax.eval_shape(tx.init, jax.eval_shape(lambda p: p, params)))
 
 
+def _reached(spec: Any, given: PyTree) -> dict[str, Any]:
+    """The leaves that a stage acts on: all it is given, or those of its own mask."""
+    named = dict(zip(trees.names(given), jax.tree.leaves(given), strict=True))
+    mask = spec.arguments.get("mask")
+    if mask is None or any(True for _ in spec.children()):
+        return named
+    chosen = jax.tree.leaves(select.resolve(mask, given))
+    return {k: v for (k, v), c in zip(named.items(), chosen, strict=True) if c}
+
+
 def _info(stage: walk.Stage, reached: dict[str, Any]) -> StageInfo:
     spec = stage.transform.spec
     own = walk.own(stage)
@@ -164,12 +177,17 @@ def _info(stage: walk.Stage, reached: dict[str, Any]) -> StageInfo:
         path=".".join(stage.path),
         call=display.call(spec),
         rule=(doc[0] if doc else "").rstrip("."),
-        group=stage.group,
+        group=stage.group or _own_mask(spec),
         slots=tuple(slot for slot in slots if slot.arrays),
         leaves=len(reached),
         parameters=sum(leaf.size for leaf in reached.values()),
         names=tuple(reached),
     )
+
+
+def _own_mask(spec: Any) -> str:
+    mask = spec.arguments.get("mask")
+    return "" if mask is None else display.show(mask)
 
 
 def _slot(name: str, tree: PyTree) -> Slot:
@@ -189,7 +207,10 @@ def _bytes(tree: PyTree) -> int:
 
 
 def _row(stage: StageInfo) -> tuple[str, ...]:
-    slots = ", ".join(f"{s.name} {'/'.join(s.dtypes)}" for s in stage.slots)
+    kinds: dict[str, list[str]] = {}
+    for slot in stage.slots:
+        kinds.setdefault("/".join(slot.dtypes), []).append(slot.name)
+    slots = "; ".join(f"{', '.join(names)} {kind}" for kind, names in kinds.items())
     return (
         stage.path,
         stage.rule,

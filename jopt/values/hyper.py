@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from jopt._core.decay import Decay
 from jopt._core.schedule import as_float, Schedule, schedule
-from jopt._core.spec import did_you_mean
+from jopt._core.spec import did_you_mean, UnknownNameError
 from jopt._core.transform import Transform, transform
 from jopt._core.types import Hyper, Inner, InnerSchedule, Pair
 from jopt.values import walk
@@ -192,8 +192,7 @@ def expose(inner: Inner, *names: str) -> Pair:
     tx, slots = _slots(inner, names)
 
     def init(params):
-        paths = dict(walk.hyperparameters(tx))
-        values = {key: _exposed(paths[path], tx, path) for key, path in slots.items()}
+        values = {key: _exposed(tx, path) for key, path in slots.items()}
         return ExposedState(values, tx.raw.init(params))
 
     def update(updates, state, params=None, **extra):
@@ -229,15 +228,11 @@ def _slots(inner: Any, names: tuple[str, ...]) -> tuple[Any, dict[str, walk.Path
     return inner, slots
 
 
-def _exposed(value: Any, tx: Any, path: walk.Path) -> Any:
+def _exposed(tx: Any, path: walk.Path) -> Any:
     """A hyperparameter as it is kept in the state: a decay rate as its complement."""
-    owner = tx
-    for label in path[:-1]:
-        owner = dict(owner.spec.children()).get(label, owner)
-    raw = owner.spec.arguments.get(path[-1], value)
-    if isinstance(raw, Decay) and not isinstance(value, Schedule):
-        return Decay(as_float(raw.complement))
-    return as_float(value)
+    owner = walk.owner(tx, path)
+    raw = owner.spec.arguments[path[-1]]
+    return Decay(as_float(raw.complement)) if isinstance(raw, Decay) else as_float(raw)
 
 
 def _with_slots(tx: Any, slots: dict[str, walk.Path], values: Mapping[str, Any]) -> Any:
@@ -250,7 +245,7 @@ def _set_in_state(state: PyTree, values: Mapping[str, Any]) -> PyTree:
     is_exposed = lambda node: isinstance(node, ExposedState)  # noqa: E731
     nodes = [n for n in jax.tree.leaves(state, is_leaf=is_exposed) if is_exposed(n)]
     if not nodes:
-        raise KeyError(
+        raise UnknownNameError(
             "This state keeps no hyperparameters. Build the optimizer as "
             "`jopt.expose(tx, 'learning_rate')`."
         )
@@ -280,7 +275,7 @@ def _key(keys: list[str], dotted: str) -> str:
         return matches[0]
     if matches:
         raise ValueError(f"`{dotted}` is ambiguous: {', '.join(matches)}.")
-    raise KeyError(f"`{dotted}` is not exposed.{did_you_mean(dotted, keys)}")
+    raise UnknownNameError(f"`{dotted}` is not exposed.{did_you_mean(dotted, keys)}")
 
 
 def _like(key: str, new: Any, old: Any) -> Any:
@@ -306,10 +301,9 @@ def _live(tx: Transform, state: PyTree) -> tuple[Transform, dict[int, Any]]:
             for value in stage.transform.spec.arguments.values():
                 counts[id(value)] = stage.scheduled.count
         if isinstance(stage.state, ExposedState):
-            outside = () if stage.transform is tx else stage.path
             inner, slots = _slots(**stage.transform.spec.arguments)
             inner = _with_slots(inner, slots, stage.state.hyperparams)
-            live = walk.set_at(live, (*outside, "inner"), inner)
+            live = walk.swap(live, stage.transform, inner)
     return live, counts
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import optax
 
 from jopt._core import display
 from jopt._core.schedule import Schedule
-from jopt._core.spec import did_you_mean, labels
+from jopt._core.spec import did_you_mean, labels, UnknownNameError
 from jopt._core.transform import ScheduledState, Transform
+from jopt._core.types import Child
 
 PyTree = Any
 Path = tuple[str, ...]
@@ -24,7 +26,31 @@ def hyperparameters(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         if isinstance(shown, Schedule):
             yield from hyperparameters(shown, (*path, name))
     for label, child in value.spec.children():
-        yield from hyperparameters(child, (*path, label))
+        yield from hyperparameters(child, _below(path, label))
+
+
+def _below(path: Path, label: str) -> Path:
+    """The path of a child. A wrapper's only child adds nothing to it."""
+    return path if label == "inner" else (*path, label)
+
+
+def owner(value: Any, path: Path) -> Any:
+    """The transform or schedule whose call holds the hyperparameter at `path`."""
+    if len(path) == 1 and path[0] in dict(value.spec.hyper()):
+        return value
+    for name, shown in value.spec.hyper():
+        if name == path[0] and isinstance(shown, Schedule):
+            return owner(shown, path[1:])
+    for label, child in value.spec.children():
+        below = _below((), label)
+        rest = path[len(below) :]
+        if path[: len(below)] == below and _has(child, rest):
+            return owner(child, rest)
+    raise UnknownNameError(f"`{value.spec.name}` has nothing at {'.'.join(path)}.")
+
+
+def _has(value: Any, path: Path) -> bool:
+    return any(path == known for known, _ in hyperparameters(value))
 
 
 def find(value: Any, dotted: str) -> Path:
@@ -48,13 +74,13 @@ def find(value: Any, dotted: str) -> Path:
         )
     known = [".".join(path) for path in paths]
     known += [path[-1] for path in paths]
-    raise KeyError(f"No hyperparameter `{dotted}`.{did_you_mean(dotted, known)}")
+    raise UnknownNameError(
+        f"No hyperparameter `{dotted}`.{did_you_mean(dotted, known)}"
+    )
 
 
 def set_at(value: Any, path: Path, new: Any) -> Any:
     """The same transform or schedule with what stands at `path` swapped, checked."""
-    if not path:
-        return new
     first, *rest = path
     spec = value.spec
     if not rest and first in spec.arguments:
@@ -66,14 +92,19 @@ def set_at(value: Any, path: Path, new: Any) -> Any:
         changed = _set_in(name, argument, path, new)
         if changed is not None:
             return spec.rebuilt(**{name: changed})
-    raise KeyError(f"`{spec.name}` has nothing named `{first}`.")
+    raise UnknownNameError(f"`{spec.name}` has nothing named `{first}`.")
 
 
 def _set_in(name: str, argument: Any, path: Path, new: Any) -> Any:
     """`argument` with what stands at `path` inside it swapped, if it is there."""
     first, rest = path[0], path[1:]
     if isinstance(argument, Transform | Schedule):
-        return set_at(argument, rest, new) if name == first else None
+        if name == first and rest:
+            return set_at(argument, rest, new)
+        inside = name == "inner" and any(
+            path == p for p, _ in hyperparameters(argument)
+        )
+        return set_at(argument, path, new) if inside else None
     if isinstance(argument, Mapping) and first in argument:
         child = argument[first]
         if hasattr(child, "spec"):
@@ -89,6 +120,24 @@ def _set_in(name: str, argument: Any, path: Path, new: Any) -> Any:
             children[at] = set_at(children[at], rest, new)
             return tuple(children)
     return None
+
+
+def swap(tx: Transform, old: Transform, new: Transform) -> Transform:
+    """`tx` with `new` in the place of the stage `old` inside it."""
+    if tx is old:
+        return new
+
+    def swapped(argument: Any) -> Any:
+        return jax.tree.map(
+            lambda child: swap(child, old, new),
+            argument,
+            is_leaf=lambda node: isinstance(node, Transform),
+        )
+
+    spec = tx.spec
+    children = (n for n, m in spec.factory.marks.items() if m == Child("transforms"))
+    changes = {name: swapped(spec.arguments[name]) for name in children}
+    return Transform(spec.replace(**changes)) if changes else tx
 
 
 class Stage(NamedTuple):
@@ -118,7 +167,7 @@ def stages(
     for i, (label, child) in enumerate(children):
         part = state[i] if spec.name == "chain" else _inner(state, label)
         inside = label if spec.name == "partition" else _mask(spec) or group
-        yield from stages(child, part, (*path, label), inside)
+        yield from stages(child, part, _below(path, label), inside)
 
 
 def _mask(spec: Any) -> str:
@@ -132,9 +181,10 @@ def _inner(state: PyTree, label: str) -> PyTree:
         return state[label]
     if hasattr(state, "inner_states"):
         state = state.inner_states[label]
+        return state.inner_state if isinstance(state, optax.MaskedState) else state
     elif hasattr(state, "inner_state"):
         state = state.inner_state
-    return state.inner_state if isinstance(state, optax.MaskedState) else state
+    return state
 
 
 def own(stage: Stage) -> PyTree:
