@@ -66,6 +66,23 @@ def test_nnx_optimizer_says_how_to_hold_array_hyperparameters():
         nnx.Optimizer(model, jopt.sgd(jnp.asarray(0.1)), wrt=nnx.Param)
 
 
+def test_exposed_hyperparameters_of_an_nnx_optimizer():
+    from flax import nnx
+
+    model = nnx.Linear(4, 1, rngs=nnx.Rngs(0))
+    tx = jopt.expose(
+        jopt.chain(jopt.clip(1.0), jopt.adamw(1e-2)), "learning_rate", "b2"
+    )
+    optimizer = nnx.Optimizer(model, tx, wrt=nnx.Param)
+    changes = {"learning_rate": 0.5, "b2": 0.75}
+    optimizer.opt_state = jopt.set_hyperparams(optimizer.opt_state, changes)
+    kept = optimizer.opt_state.hyperparams["adamw.learning_rate"]
+    assert isinstance(kept, nnx.Variable)
+    shown = jopt.hyperparams(tx, optimizer.opt_state)
+    assert float(shown["adamw.learning_rate"]) == 0.5
+    assert float(shown["adamw.b2"]) == 0.75
+
+
 def test_equinox_filtered_model():
     eqx = pytest.importorskip("equinox")
     model = eqx.nn.MLP(4, 1, 8, 1, key=jax.random.key(0))

@@ -16,6 +16,8 @@ from jopt._core import numerics as nx, trees
 
 PyTree = Any
 
+_CHUNK = 8  # small leaves added up before one reduction: the cheapest to compile
+
 
 def within(
     root: jax.Array, scale: jax.Array, limit: Any
@@ -147,8 +149,8 @@ def _sum_of_squares(
         groups.setdefault(key, []).append(x)
     sums = []
     for group in groups.values():
-        for start in range(0, len(group), 32):
-            wide = map(_wide, group[start : start + 32])
+        for start in range(0, len(group), _CHUNK):
+            wide = map(_wide, group[start : start + _CHUNK])
             squares = (_square(x if scale is None else _scaled(x, scale)) for x in wide)
             sums.append(jnp.sum(ft.reduce(operator.add, squares)).astype(dtype))
     return ft.reduce(operator.add, sums)

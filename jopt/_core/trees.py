@@ -115,6 +115,15 @@ def map_with_names(fn: Callable[..., Any], tree: PyTree, *rest: PyTree) -> PyTre
     return jax.tree.map(fn, named, tree, *rest)
 
 
+def without_variables(tree: PyTree) -> PyTree:
+    """The tree with Flax NNX variables replaced by what they hold."""
+    return jax.tree.map(
+        lambda node: jax.tree.leaves(node)[0] if is_variable(node) else node,
+        tree,
+        is_leaf=is_variable,
+    )
+
+
 def is_variable(node: Any) -> bool:
     """Whether `node` is a Flax NNX variable, told without importing flax."""
     return any(

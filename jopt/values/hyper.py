@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jopt._core import trees
 from jopt._core.decay import Decay
 from jopt._core.schedule import as_float, Schedule, schedule
 from jopt._core.spec import did_you_mean, UnknownNameError
@@ -279,12 +280,14 @@ def _key(keys: list[str], dotted: str) -> str:
 
 
 def _like(key: str, new: Any, old: Any) -> Any:
+    if trees.is_variable(old):  # of Flax NNX: it stays one
+        return old.replace(_like(key, new, trees.without_variables(old)))
     if new is None:
         new = float("nan")
     if isinstance(new, str | bool):
         raise TypeError(f"`{key}` must be a number, got {new!r}.")
     if isinstance(old, Decay):
-        return Decay(jnp.asarray(Decay.of(new).complement, old.complement.dtype))
+        return Decay(_like(key, Decay.of(new).complement, old.complement))
     return jnp.asarray(new, old.dtype)
 
 
@@ -293,6 +296,7 @@ def _like(key: str, new: Any, old: Any) -> Any:
 
 def _live(tx: Transform, state: PyTree) -> tuple[Transform, dict[int, Any]]:
     """The transform with exposed values read from the state, and schedules' counts."""
+    state = trees.without_variables(state)
     counts: dict[int, Any] = {}
     live = tx
     for stage in walk.stages(tx, state):
