@@ -116,6 +116,19 @@ from jopt.optimizers import (
     sign_sgd as sign_sgd,
     signum as signum,
 )
+from jopt.precision import (
+    apply_updates as apply_updates,
+    dynamic_loss_scale as dynamic_loss_scale,
+    DynamicLossScaleState as DynamicLossScaleState,
+    kahan as kahan,
+    KahanState as KahanState,
+    master_weights as master_weights,
+    MasterWeightsState as MasterWeightsState,
+    round_stochastically as round_stochastically,
+    RoundStochasticallyState as RoundStochasticallyState,
+    scale_loss as scale_loss,
+    stochastic_round as stochastic_round,
+)
 from jopt.schedules import (
     cosine_decay_schedule as cosine_decay_schedule,
     cosine_onecycle_schedule as cosine_onecycle_schedule,

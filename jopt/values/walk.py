@@ -1,6 +1,6 @@
 """Walking a transform: its hyperparameters by path, its stages beside their states."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -105,13 +105,10 @@ def _set_in(name: str, argument: Any, path: Path, new: Any) -> Any:
             path == p for p, _ in hyperparameters(argument)
         )
         return set_at(argument, path, new) if inside else None
-    if isinstance(argument, Mapping) and first in argument:
+    if isinstance(argument, dict) and first in argument:
         child = argument[first]
         if hasattr(child, "spec"):
-            return type(argument)(  # pyright: ignore[reportCallIssue]
-                (k, set_at(v, rest, new) if k == first else v)
-                for k, v in argument.items()
-            )
+            return argument | {first: set_at(child, rest, new)}
     if isinstance(argument, tuple) and argument and hasattr(argument[0], "spec"):
         names = labels(argument)
         if first in names:
