@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 
 from jopt._core.decay import Decay as Decay
 from jopt._core.norms import global_norm as global_norm
+from jopt._core.parse import parse as parse
 from jopt._core.registry import list_optimizers as list_optimizers
 from jopt._core.schedule import (
     constant_schedule as constant_schedule,
@@ -202,3 +203,12 @@ from jopt.values import (
     Step as Step,
     to_dict as to_dict,
 )
+
+
+def __getattr__(name: str) -> object:
+    """`jopt.race`, which is imported when it is used: it needs more than JAX."""
+    if name == "race":
+        from jopt.experiments.race import race
+
+        return race
+    raise AttributeError(f"module 'jopt' has no attribute {name!r}")

@@ -8,13 +8,15 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from jopt._core.registry import entries
+
 Registry = Mapping[str, Callable[..., Any]]
 
 MAX_BYTES = 4096
 MAX_DEPTH = 20
 
 
-def parse(text: str, registry: Registry) -> Any:
+def parse(text: str, registry: Registry | None = None) -> Any:
     """Build a value from the text of a call; nothing but registered names can run.
 
     The text may hold calls of registered names, their keyword arguments, numbers,
@@ -23,7 +25,8 @@ def parse(text: str, registry: Registry) -> Any:
 
     Args:
         text: At most 4 kB, nested at most 20 deep.
-        registry: What each name stands for.
+        registry: What each name stands for. Defaults to every transform, optimizer
+            and schedule by its name.
 
     Returns:
         What the outermost call returns.
@@ -33,9 +36,12 @@ def parse(text: str, registry: Registry) -> Any:
         ValueError: If the text is anything but such a call, or too long or too deep.
 
     Example:
-        >>> parse("pair(1, b=[-2.0, None])", {"pair": lambda a, b: (a, b)})
-        (1, [-2.0, None])
+        >>> import jopt
+        >>> jopt.parse("chain(clip(1.0), adamw(1e-3, weight_decay=0.1))")
+        chain(clip(max_delta=1.0), adamw(learning_rate=0.001, weight_decay=0.1))
     """
+    if registry is None:
+        registry = {entry.name: entry.build for entry in entries()}
     return _Builder(text, registry, {}).build()
 
 
