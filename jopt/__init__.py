@@ -4,6 +4,8 @@ An optimizer is an optax gradient transformation and also a value: it prints and
 compares as the call that built it, and its hyperparameters are the leaves of a pytree.
 """
 
+import importlib
+
 __version__ = "0.1.0"
 
 from jopt._core.decay import Decay as Decay
@@ -24,6 +26,7 @@ from jopt._core.select import (
     Where as Where,
     where as where,
 )
+from jopt._core.spec import UnknownNameError as UnknownNameError
 from jopt._core.transform import (
     chain as chain,
     foreign as foreign,
@@ -53,6 +56,7 @@ from jopt._core.types import (
     Switch as Switch,
     Value as Value,
 )
+from jopt._core.warn import JoptWarning as JoptWarning
 from jopt.inspect import (
     cite as cite,
     describe as describe,
@@ -63,7 +67,6 @@ from jopt.inspect import (
 from jopt.matrix import (
     matrices as matrices,
     muon as muon,
-    NS_COEFFICIENTS as NS_COEFFICIENTS,
     ns_coefficients as ns_coefficients,
     orthogonalize as orthogonalize,
     orthogonalize_all as orthogonalize_all,
@@ -204,11 +207,11 @@ from jopt.values import (
     to_dict as to_dict,
 )
 
+_LATE = {"race": "jopt.experiments.race", "RaceResult": "jopt.experiments.results"}
+
 
 def __getattr__(name: str) -> object:
-    """`jopt.race`, which is imported when it is used: it needs more than JAX."""
-    if name == "race":
-        from jopt.experiments.race import race
-
-        return race
+    """What is imported only when it is used, because it needs more than JAX."""
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
     raise AttributeError(f"module 'jopt' has no attribute {name!r}")

@@ -332,8 +332,10 @@ def test_partition_state_is_that_of_optax():
 
 
 def test_partition_refuses_unknown_label():
-    tx = jopt.partition({"train": jopt.sgd(0.5)}, {"out": "trian", "...": "train"})
     with pytest.raises(ValueError, match=r"`out` to 'trian'.*Did you mean `train`"):
+        jopt.partition({"train": jopt.sgd(0.5)}, {"out": "trian", "...": "train"})
+    tx = jopt.partition({"train": jopt.sgd(0.5)}, lambda name, leaf: "trian")
+    with pytest.raises(ValueError, match=r"to 'trian'.*Did you mean `train`"):
         tx.init(PARAMS)
 
 
@@ -372,7 +374,7 @@ def test_partition_under_jit_compiles_once():
 @pytest.mark.parametrize(
     "tx",
     [
-        jopt.masked(jopt.adam(0.1), "kernel"),
+        jopt.chain(jopt.masked(jopt.adam(0.1), "kernel"), jopt.freeze("bias")),
         jopt.selective_transform(jopt.adam(0.1), freeze_mask="bias"),
         jopt.partition(
             {"a": jopt.adam(0.1), "b": jopt.sgd(0.1)}, {"kernel": "a", "...": "b"}

@@ -10,6 +10,7 @@ import jopt
 
 TITLES = {
     "core": "Core",
+    "values": "Optimizers as values",
     "transforms": "Building blocks",
     "optimizers": "Optimizers",
     "matrix": "Matrix optimizers",
@@ -46,14 +47,21 @@ def directive(name: str) -> str:
         kind = "exception" if issubclass(value, BaseException) else "class"
     elif callable(value) and hasattr(value, "__name__"):
         kind = "function"
-    members = "\n   :members:" if kind == "class" else ""
+    # The fields of a state are told in its source; autodoc only numbers them.
+    members = "\n   :members:" if kind == "class" and not is_state(value) else ""
     return f".. auto{kind}:: jopt.{name}{members}\n"
+
+
+def is_state(value: type) -> bool:
+    """Whether a class is a named tuple."""
+    return issubclass(value, tuple) and hasattr(value, "_fields")
 
 
 def page(group: str, names: list[str]) -> str:
     """Markdown of one group."""
     title = TITLES.get(group, group.capitalize())
-    body = "\n".join(map(directive, names))
+    classes_last = sorted(names, key=lambda name: inspect.isclass(getattr(jopt, name)))
+    body = "\n".join(map(directive, classes_last))
     return f"# {title}\n\n```{{eval-rst}}\n{body}```\n"
 
 

@@ -1,12 +1,13 @@
 """What every update passes on its way in and out: checks, dtypes, integer leaves."""
 
+import functools as ft
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jopt._core import trees
+from jopt._core import mismatch, trees, warn
 from jopt._core.decay import Decay
 from jopt._core.types import Hyper
 
@@ -15,11 +16,22 @@ PyTree = Any
 
 def guarded_init(runner: Any, params: PyTree) -> PyTree:
     """`init`, with integer leaves hidden from the stages."""
+    if type(params) is int:
+        raise TypeError(
+            f"`params` is the integer {params}, and integers do not train. Write "
+            f"{params}.0."
+        )
     params = jax.tree.map(_as_array, params)
+    _arrays("params", params)
     keep = jax.tree.map(trees.is_inexact, params)
     if not all(jax.tree.leaves(keep)):
         params = trees.hide(params, keep)
-    return runner.raw.init(params)
+    with warn.outermost() as outermost:
+        state = runner.raw.init(params)
+        if outermost:
+            warn.of_init(runner, params)
+            mismatch.check_schedules(runner, state)
+    return state
 
 
 def guarded_update(
@@ -33,8 +45,10 @@ def guarded_update(
     spec = runner.spec
     _scalar_hyperparameters(spec)
     updates = jax.tree.map(_as_array, updates)
+    _arrays("updates", updates)
     if params is not None:
         params = jax.tree.map(_as_array, params)
+        _arrays("params", params)
         _same_tree(spec.name, updates, state, params)
     target = updates if params is None else params
     keep = jax.tree.map(trees.is_inexact, target)
@@ -45,10 +59,11 @@ def guarded_update(
         shown_params = params if params is None else trees.hide(params, keep)
     if params is not None or not runner.has_foreign:
         shown = jax.tree.map(_widen, shown)
+    mismatch.check_state(runner, state, shown, shown_params)
     try:
         out, state = runner.raw.update(shown, state, shown_params, **extra)
     except Exception as error:
-        _explain(runner, state, shown if params is None else shown_params, error)
+        mismatch.explain(runner, state, shown, shown_params, error)
         raise
     if hidden:
         out = trees.restore(out, jax.tree.map(_still, target))
@@ -58,10 +73,27 @@ def guarded_update(
 def _as_array(leaf: Any) -> Any:
     """Python and NumPy numbers become arrays; everything else stays."""
     if isinstance(leaf, bool | int | float | complex | np.ndarray | np.generic):
-        if getattr(leaf, "dtype", None) == jax.dtypes.float0:
+        dtype = getattr(leaf, "dtype", None)
+        if dtype == jax.dtypes.float0 or (dtype is not None and dtype.kind in "OSU"):
             return leaf
         return jnp.asarray(leaf)
     return leaf
+
+
+def _arrays(argument: str, tree: PyTree) -> None:
+    """Raise unless all leaves are arrays of numbers, or of keys."""
+    for i, leaf in enumerate(jax.tree.leaves(tree)):
+        dtype = getattr(leaf, "dtype", None)
+        if dtype is None or getattr(dtype, "kind", "") in ("O", "S", "U"):
+            name = trees.names(tree)[i]
+            at = f" at `{name}`" if name else ""
+            shown = repr(leaf) if len(repr(leaf)) < 60 else repr(leaf)[:57] + "..."
+            raise TypeError(
+                f"`{argument}`{at} must be an array, got {shown} of type "
+                f"{type(leaf).__name__}. Keep what does not train out of the tree, or "
+                "put `None` in its place; of an Equinox model take "
+                "`eqx.filter(model, eqx.is_inexact_array)`."
+            )
 
 
 def _widen(leaf: Any) -> Any:
@@ -84,6 +116,7 @@ def _still(leaf: Any) -> Any:
 
 
 def _scalar_hyperparameters(spec: Any) -> None:
+    """Raise if a hyperparameter, here or in a stage, is an array of several."""
     for name, mark in spec.factory.marks.items():
         if not isinstance(mark, Hyper):
             continue
@@ -94,87 +127,48 @@ def _scalar_hyperparameters(spec: Any) -> None:
                 f"`{name}` of `{spec.name}` has shape {value.shape}, but one update "
                 "takes one value. To train a population, `jax.vmap` over the transform."
             )
+    for _, child in spec.children():
+        _scalar_hyperparameters(child.spec)
 
 
 def _same_tree(name: str, updates: PyTree, state: PyTree, params: PyTree) -> None:
-    """Raise unless gradients and parameters have the same leaves and shapes."""
+    """Raise unless gradients and parameters have the same leaves, shapes and kinds."""
     if jax.tree.structure(updates) != jax.tree.structure(params):
-        ours, theirs = trees.names(updates), trees.names(params)
-        if ours != theirs:
-            raise ValueError(_tree_difference(name, ours, theirs, updates, state))
+        raise ValueError(mismatch.of_trees(name, updates, state, params))
     both = zip(jax.tree.leaves(updates), jax.tree.leaves(params), strict=True)
     for i, (g, p) in enumerate(both):
-        shapes = getattr(g, "shape", None), getattr(p, "shape", None)
-        if shapes[0] != shapes[1]:
+        if g.shape != p.shape:
             raise ValueError(
-                f"The gradient of `{trees.names(params)[i]}` has shape {shapes[0]}, "
-                f"but the parameter has shape {shapes[1]}. They must be the same."
+                f"The gradient of `{trees.names(params)[i]}` has shape {g.shape}, "
+                f"but the parameter has shape {p.shape}. They must be the same."
             )
-        if jnp.iscomplexobj(g) and not jnp.iscomplexobj(p):
-            raise TypeError(
-                f"The gradient of `{trees.names(params)[i]}` is complex, but the "
-                "parameter is real. Take its real part."
-            )
+        if g.dtype != p.dtype and (wrong := _misfit(g.dtype, p.dtype)):
+            raise TypeError(f"The gradient of `{trees.names(params)[i]}` {wrong}")
 
 
-def _tree_difference(
-    name: str, ours: list[str], theirs: list[str], updates: PyTree, state: PyTree
-) -> str:
-    missing = sorted(set(theirs) - set(ours))
-    surplus = sorted(set(ours) - set(theirs))
-    if not missing and not surplus:
+@ft.cache
+def _misfit(gradient: Any, param: Any) -> str:
+    """What is wrong with a gradient of one dtype for a parameter of another."""
+    if not jnp.issubdtype(param, jnp.inexact):
+        if not jnp.issubdtype(gradient, jnp.inexact):
+            return ""
         return (
-            f"`{name}`: `updates` and `params` name the same leaves in different "
-            f"containers: {type(updates).__name__} has another structure than the "
-            "parameters."
+            f"is {gradient}, but the parameter is {param}, and integers do not train. "
+            "Make it a float, or leave it out of `updates` and `params`."
         )
-    parts = []
-    if missing:
-        parts.append(f"`updates` lacks {missing[:5]}")
-    if surplus:
-        parts.append(f"`params` lacks {surplus[:5]}")
-    swapped = set(ours) == set(trees.names(state)) and ours != theirs
-    hint = (
-        " Call it as `update(updates, state, params)`."
-        if swapped
-        else " To hold leaves fixed, use `jopt.freeze`."
-    )
-    return f"`{name}`: {' and '.join(parts)}.{hint}"
-
-
-def _explain(runner: Any, state: PyTree, target: PyTree, error: Exception) -> None:
-    """Raise a clear error instead, if the state is not one of this transform."""
-    try:
-        expected = jax.eval_shape(runner.raw.init, target)
-    except Exception:  # `init` has a problem of its own: leave the first error alone
-        return
-    difference = _state_difference(expected, state)
-    if difference:
-        raise ValueError(
-            f"The state given to `{runner.spec.name}` is not one of its own: "
-            f"{difference} Call `state = tx.init(params)` and "
-            "`updates, state = tx.update(grads, state, params)`; to carry a state over "
-            "from another optimizer use `jopt.migrate`."
-        ) from error
-
-
-def _state_difference(expected: PyTree, state: PyTree) -> str:
-    if jax.tree.structure(expected) != jax.tree.structure(state):
+    if not jnp.issubdtype(gradient, jnp.inexact):
+        kind = "float0" if gradient == jax.dtypes.float0 else gradient
         return (
-            f"expected {_outline(expected)} with {len(jax.tree.leaves(expected))} "
-            f"arrays, got {_outline(state)} with {len(jax.tree.leaves(state))}."
+            f"is {kind}, but the parameter is {param}. Cast it: "
+            f"`g.astype({jnp.dtype(param).name!r})`; to hold the leaf fixed, use "
+            "`jopt.freeze`."
         )
-    pairs = zip(jax.tree.leaves(expected), jax.tree.leaves(state), strict=True)
-    for i, (e, s) in enumerate(pairs):
-        if e.shape != jnp.shape(s):
-            return (
-                f"`{trees.names(expected)[i]}` must have shape {e.shape}, "
-                f"got {jnp.shape(s)}."
-            )
+    real = [not jnp.issubdtype(d, jnp.complexfloating) for d in (gradient, param)]
+    if real == [False, True]:
+        return "is complex, but the parameter is real. Take its real part."
+    if real == [True, False]:
+        return (
+            "is real, but the parameter is complex. Cast it: "
+            f"`g.astype({jnp.dtype(param).name!r})`."
+        )
     return ""
-
-
-def _outline(state: PyTree) -> str:
-    if type(state) is tuple:
-        return f"({', '.join(_outline(s) for s in state)})"
-    return type(state).__name__

@@ -1,15 +1,23 @@
 """Argument checks and normal forms, applied when a user calls a factory."""
 
+import functools as ft
+import inspect
+import math
 import operator
+import typing
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.core import Tracer
+from jax.extend.core import Literal
+from jax.tree_util import Partial
 
+from jopt._core import trees
 from jopt._core.decay import Decay
 from jopt._core.types import Bounds, Child, Each, Hyper, Increasing
 
@@ -29,6 +37,8 @@ def normalise(factory: "Factory", name: str, value: Any) -> Any:
     if isinstance(mark, Hyper):
         return _hyperparameter(name, value, mark)
     if isinstance(mark, Child):
+        if mark.of == "transforms":
+            _nesting(factory, name, value)
         return _children(name, value, mark.of)
     if isinstance(mark, Bounds):
         none = value is None and mark.optional
@@ -39,6 +49,8 @@ def normalise(factory: "Factory", name: str, value: Any) -> Any:
         return _increasing(name, value)
     if name.endswith("dtype") and value is not None:
         return _dtype(name, value)
+    if name == "mask" or name.endswith("_mask"):
+        _mask(name, value)
     if name in factory.choices and value not in factory.choices[name]:
         from jopt._core.spec import did_you_mean
 
@@ -55,6 +67,7 @@ def _hyperparameter(name: str, value: Any, mark: Hyper) -> Any:
         return None
     if callable(value):
         schedule = _schedule(name, value)
+        _values_in_range(name, schedule, mark)
         return Decay.of(schedule) if mark.complement else schedule
     if isinstance(value, Decay):
         _in_range(name, value.value, mark)
@@ -86,6 +99,68 @@ def _in_range(name: str, value: Any, mark: Hyper) -> None:
         raise ValueError(f"`{name}` must lie in {mark}, got {value!r}.{mark.cure}")
 
 
+def _values_in_range(name: str, schedule: Any, mark: Hyper) -> None:
+    """Raise if a schedule is known to reach a number out of range.
+
+    A bound that the number itself may not have may be one of the schedule's ends.
+    """
+    for part, value in attained(schedule):
+        inside = math.isfinite(value) and mark.low <= value <= mark.high
+        if not inside and not (mark.nan and math.isnan(value)):
+            raise ValueError(
+                f"`{name}` must lie in {mark}, but its schedule {schedule!r} takes the "
+                f"value {value:g}{part}.{mark.cure}"
+            )
+
+
+def attained(schedule: Any) -> Iterator[tuple[str, float]]:
+    """Values that a schedule is known to take or to approach, each with its source.
+
+    Those of an affine schedule lie between these; of others nothing may be known.
+    """
+    factory = schedule.spec.factory
+    if factory.name == "from_callable":
+        yield from _constant(schedule.spec.arguments["function"])
+    if not factory.facts.get("affine"):
+        return
+    for name, mark in factory.marks.items():
+        value = schedule.spec.arguments[name]
+        if isinstance(mark, Hyper) and mark.affine and not mark.nan:
+            yield from ((f" (`{name}`)", x) for x in _numbers(value))
+        elif isinstance(mark, Each) and mark.of.affine:
+            yield from (
+                (f" (in `{name}`)", x) for part in value for x in _numbers(part)
+            )
+        elif isinstance(mark, Child):
+            for part in value if isinstance(value, tuple) else (value,):
+                yield from attained(part)
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """A number as a Python float; nothing of an array, which may be a device's."""
+    if isinstance(value, int | float):
+        yield float(value)
+
+
+def _constant(function: Any) -> Iterator[tuple[str, float]]:
+    """The value of a plain function that does not depend on the step."""
+    traced = jax.make_jaxpr(function)(jax.ShapeDtypeStruct((), jnp.int32))
+    for out in traced.jaxpr.outvars:
+        if isinstance(out, Literal):
+            yield " at every step", float(out.val)
+
+
+def greatest(rate: Any) -> float | None:
+    """The greatest value of a rate, where it is known."""
+    if callable(rate):
+        affine = rate.spec.factory.facts.get("affine")
+        return max((x for _, x in attained(rate)), default=None) if affine else None
+    if isinstance(rate, Tracer) or rate is None:
+        return None
+    known = np.asarray(rate) if getattr(rate, "is_fully_addressable", True) else None
+    return None if known is None or known.ndim else float(known)
+
+
 def _schedule(name: str, value: Any) -> Any:
     from jopt._core.schedule import from_callable, Schedule
 
@@ -110,7 +185,8 @@ def _children(name: str, value: Any, of: str) -> Any:
     if of == "transforms" and hasattr(value, "init") and hasattr(value, "update"):
         return foreign(value)
     if isinstance(value, Mapping):
-        return type(value)(  # pyright: ignore[reportCallIssue]
+        ordered = OrderedDict if isinstance(value, OrderedDict) else dict
+        return ordered(
             (str(k), _children(f"{name}[{k!r}]", v, of)) for k, v in value.items()
         )
     if isinstance(value, list | tuple):
@@ -124,6 +200,53 @@ def _children(name: str, value: Any, of: str) -> Any:
     raise TypeError(
         f"`{name}` must be made of {of}, got {value!r} of type {type(value).__name__}."
     )
+
+
+@ft.cache
+def _holders(factory: "Factory") -> dict[str, Any]:
+    """What each argument made of transforms may be: a mapping, pairs, or one."""
+    hints = typing.get_type_hints(factory.function)
+    single = {optax.GradientTransformation: "one"}
+    return {
+        name: single.get(hint, typing.get_origin(hint)) for name, hint in hints.items()
+    }
+
+
+def _nesting(factory: "Factory", name: str, value: Any) -> None:
+    """Raise where several transforms stand in the place of one, or the reverse."""
+    holder = _holders(factory)[name]
+    several = (
+        factory.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+    )
+    if holder is Mapping and not isinstance(value, Mapping):
+        raise TypeError(
+            f"`{name}` must be a dict from label to transform, got "
+            f"{type(value).__name__}."
+        )
+    if holder != "one":
+        return
+    items = enumerate(value) if several else [(None, value)]
+    for i, item in items:
+        where = name if i is None else f"{name}[{i}]"
+        if _is_several(item):
+            raise TypeError(
+                f"`{where}` of `{factory.name}` must be one transform, got a "
+                f"{type(item).__name__}.{_unpacking(factory, item, several)}"
+            )
+
+
+def _is_several(item: Any) -> bool:
+    """Whether it holds transforms but is none; optax's are tuples too."""
+    return isinstance(item, list | tuple | Mapping) and not hasattr(item, "init")
+
+
+def _unpacking(factory: "Factory", item: Any, several: bool) -> str:
+    if isinstance(item, Mapping):
+        return " Use `jopt.named_chain(*stages.items())`."
+    if several and _is_named(item):
+        return " For stages with names use `jopt.named_chain`."
+    whole = f"`{factory.name}(*stages)`" if several else "`jopt.chain(*stages)`"
+    return f" Unpack it: {whole}."
 
 
 def _is_named(item: Any) -> bool:
@@ -144,11 +267,35 @@ def _named(name: str, pairs: Any, of: str) -> OrderedDict[str, Any]:
 
 def _dtype(name: str, value: Any) -> np.dtype:
     try:
-        return jnp.dtype(value)
+        dtype = jnp.dtype(value)
     except TypeError:
         raise TypeError(
             f"`{name}` must be a dtype such as 'bfloat16', got {value!r}."
         ) from None
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(
+            f"`{name}` must be a real dtype of floats such as 'bfloat16', got {dtype}."
+        )
+    return dtype
+
+
+def _mask(name: str, value: Any) -> None:
+    """Raise for a tree that has anything else than bools as leaves."""
+    if value is None or isinstance(value, str | Partial):
+        return
+    for leaf, inner in zip(jax.tree.leaves(value), trees.names(value), strict=True):
+        if leaf is value and callable(value):
+            return
+        concrete = isinstance(leaf, np.ndarray | jax.Array)
+        dtype = leaf.dtype if concrete and leaf.shape == () else None
+        if isinstance(leaf, bool | np.bool_) or dtype == np.bool_:
+            continue
+        at = f" at `{inner}`" if inner else ""
+        raise TypeError(
+            f"`{name}`{at} must be True or False, got {leaf!r} of type "
+            f"{type(leaf).__name__}. A mask is a pattern of names, `jopt.where(...)`, "
+            "a function `(name, leaf) -> bool`, or a tree of bools."
+        )
 
 
 def _integer(name: str, value: Any, low: int) -> int:

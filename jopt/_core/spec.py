@@ -240,7 +240,9 @@ def labels(children: typing.Sequence[Any]) -> list[str]:
 
 
 class UnknownNameError(KeyError):
-    """A `KeyError` that prints its message plainly."""
+    """A name that nothing has; a `KeyError` that prints its message plainly."""
+
+    __module__ = "jopt"
 
     def __str__(self) -> str:
         return str(self.args[0])

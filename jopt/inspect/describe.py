@@ -86,13 +86,14 @@ class Description:
         def cells(row: tuple[str, ...], tag: str) -> str:
             return "".join(
                 f'<{tag} style="text-align:{"right" if i in _RIGHT else "left"};'
-                f'padding:2px 10px">{html.escape(cell)}</{tag}>'
+                f'padding:2px 10px;white-space:nowrap">{html.escape(cell)}</{tag}>'
                 for i, cell in enumerate(row)
             )
 
         body = "".join(f"<tr>{cells(_row(s), 'td')}</tr>" for s in self.stages)
         return (
-            f"<div><code>{html.escape(self.call)}</code><table><thead><tr>"
+            f"<div><code>{html.escape(self.call)}</code>"
+            '<table style="table-layout:auto"><thead><tr>'
             f"{cells(_HEAD, 'th')}</tr></thead><tbody>{body}</tbody></table>"
             f"<p>{html.escape(self._total())}</p></div>"
         )
@@ -108,7 +109,7 @@ def describe(tx: Transform, params: PyTree) -> Description:
 
     Args:
         tx: A transform.
-        params: The parameters, or their shapes as `jax.ShapeDtypeStruct`s. Nothing is
+        params: The parameters, or their shapes (`jax.ShapeDtypeStruct`). Nothing is
             allocated.
 
     Returns:

@@ -7,7 +7,6 @@ from jopt.matrix.muon import (
     ScaleByMuonState as ScaleByMuonState,
 )
 from jopt.matrix.newton_schulz import (
-    NS_COEFFICIENTS as NS_COEFFICIENTS,
     ns_coefficients as ns_coefficients,
     orthogonalize as orthogonalize,
     orthogonalize_all as orthogonalize_all,

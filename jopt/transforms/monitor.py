@@ -34,7 +34,7 @@ def monitor(name: str = "monitor", *, per_leaf: bool = False) -> Pair:
             leaf name to norm.
 
     Returns:
-        A stage whose state is `{name: MonitorState}`: a few scalars.
+        A stage whose state is a dict from the name to a few scalars.
 
     Raises:
         TypeError: If `name` is no string.

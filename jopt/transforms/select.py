@@ -1,13 +1,12 @@
 """Wrappers that send different leaves through different transforms, or none."""
 
-import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any, cast
 
 import jax
 import optax
 
-from jopt._core import select, trees
+from jopt._core import select, trees, warn
 from jopt._core.spec import did_you_mean
 from jopt._core.transform import Transform, transform
 from jopt._core.types import Inner, Inners, Mask, Pair, PyTree
@@ -51,7 +50,9 @@ def masked(inner: Inner, mask: Mask) -> Pair:
     pair = cast(Transform, inner).raw
 
     def init(params):
-        return _init(pair, params, select.resolve(mask, params))
+        keep = select.resolve(mask, params)
+        _warn_of_none(mask, keep)
+        return _init(pair, params, keep)
 
     def update(updates, state, params=None, **extra):
         keep = select.resolve_updates(mask, updates, params)
@@ -181,6 +182,8 @@ def partition(transforms: Inners, param_labels: Any) -> Pair:
         )
     pairs = {name: cast(Transform, tx).raw for name, tx in transforms.items()}
     explicit = isinstance(param_labels, Mapping)
+    if explicit:
+        _check_labels(param_labels, pairs)
 
     def groups(params: PyTree) -> dict[str, PyTree]:
         labels = select.labels(param_labels, params)
@@ -251,11 +254,22 @@ def _not(mask: PyTree) -> PyTree:
 def _check_labels(labels: PyTree, known: Mapping[str, Any]) -> None:
     pairs = zip(trees.names(labels), jax.tree.leaves(labels), strict=True)
     for name, label in pairs:
-        if label not in known:
+        if isinstance(label, str) and label not in known:
             raise ValueError(
                 f"`param_labels` sends `{name}` to {label!r}, which `transforms` does "
                 f"not have.{did_you_mean(label, known)}"
             )
+
+
+def _warn_of_none(mask: Mask, keep: PyTree) -> None:
+    """Warn of a tree of bools without a True; a rule may happen to fit nothing."""
+    explicit = isinstance(mask, Mapping | list | tuple)
+    flags = jax.tree.leaves(keep)
+    if explicit and flags and not any(flags):
+        warn.warn(
+            "`masked`: the mask is False everywhere, so the transform does nothing. "
+            "Leave it out, or set the mask of the leaves it is for to True."
+        )
 
 
 def _warn_of_unused(masks: Mapping[str, PyTree]) -> None:
@@ -263,8 +277,7 @@ def _warn_of_unused(masks: Mapping[str, PyTree]) -> None:
         return
     unused = [name for name, mask in masks.items() if not any(jax.tree.leaves(mask))]
     if unused:
-        warnings.warn(
+        warn.warn(
             f"`partition`: no leaf goes to {', '.join(map(repr, unused))}. Check "
-            "`param_labels`, or leave these transforms out.",
-            stacklevel=2,
+            "`param_labels`, or leave these transforms out."
         )

@@ -164,7 +164,10 @@ def stages(
     for i, (label, child) in enumerate(children):
         part = state[i] if spec.name == "chain" else _inner(state, label)
         inside = label if spec.name == "partition" else _mask(spec) or group
-        yield from stages(child, part, _below(path, label), inside)
+        below = _below(path, label)
+        if below and below == path and child.spec.factory.kind != "optimizer":
+            below = (*path, child.spec.name)  # else it would show as its wrapper
+        yield from stages(child, part, below, inside)
 
 
 def _mask(spec: Any) -> str:
