@@ -9,77 +9,29 @@ import optax
 import pytest
 
 import jopt
+from jopt.matrix.newton_schulz import NS_COEFFICIENTS
 from tests.references import modern
-
-SHAPES = {"wide": (3, 5), "tall": (5, 3), "square": (4, 4), "stack": (2, 3, 5)}
-
-
-def problem(steps=8):
-    random = np.random.default_rng(0)
-    first = {k: random.standard_normal(s) for k, s in SHAPES.items()}
-    grads = [
-        {k: random.standard_t(1.5, s) for k, s in SHAPES.items()} for _ in range(steps)
-    ]
-    return first, grads
+from tests.references.problem import relative_error, shapes, trajectory
 
 
-def trajectory(tx, first, grads):
-    path, update = [], jax.jit(tx.update)
-    params = jax.tree.map(jnp.asarray, first)
-    state = tx.init(params)
-    for g in grads:
-        updates, state = update(jax.tree.map(jnp.asarray, g), state, params)
-        params = jax.tree.map(jnp.add, params, updates)
-        path.append(jax.tree.map(np.asarray, params))
-    return path
-
-
-MUON = [
-    ({}, {}),
-    (
-        {"ns_coeffs": "quintic5", "scale": "match_rms", "weight_decay": 0.3},
-        {"triples": "quintic5", "scale": "match_rms", "weight_decay": 0.3},
-    ),
-    (
-        {"ns_coeffs": "polar_express", "scale": "spectral", "nesterov": False},
-        {"triples": "polar_express", "scale": "spectral", "nesterov": False},
-    ),
-    (
-        {"ns_coeffs": "deepseek_v4", "beta": 0.5},
-        {"triples": "deepseek_v4", "beta": 0.5},
-    ),
-    (
-        {"ns_coeffs": modern.STABLE, "ns_steps": 3, "eps": 5.0},
-        {"triples": (modern.STABLE,) * 3, "eps": 5.0},
-    ),
-]
-
-
-@pytest.mark.parametrize(("arguments", "settings"), MUON)
-def test_muon_equals_the_transcription(arguments, settings):
-    first, grads = problem()
-    tx = jopt.muon(0.1, matrices=True, **arguments)
-    with jax.enable_x64(True):
-        ours = trajectory(tx, first, grads)
+@pytest.mark.parametrize("case", modern.MUON, ids=str)
+def test_muon_equals_the_transcription(case):
+    first, grads = shapes()
+    ours, _ = trajectory(jopt.muon(**case.arguments), first, grads)
+    settings = dict(case.settings)
     if isinstance(settings.get("triples"), str):
-        name = settings["triples"]
-        settings = settings | {"triples": jopt.NS_COEFFICIENTS[name]}
-    theirs = modern.muon(first, grads, lr=0.1, **settings)
-    assert modern.relative_error(ours, theirs, first) < 1e-9
+        settings["triples"] = jopt.ns_coefficients(settings["triples"])
+    theirs = modern.muon(first, grads, **settings)
+    assert relative_error(ours, theirs, first) < 1e-9
 
 
 def test_bias_correction_gives_the_reading_of_optax():
-    first, grads = problem()
+    first, grads = shapes()
     first, *grads = ({"w": tree["square"]} for tree in [first, *grads])
     ours = jopt.muon(0.1, eps=1e-30, bias_correction=True)
     theirs = optax.contrib.muon(0.1, eps=1e-30)
-    with (
-        jax.enable_x64(True),
-        jax.numpy_dtype_promotion("standard"),
-        jax.numpy_rank_promotion("allow"),
-    ):
-        paths = [trajectory(tx, first, grads) for tx in (ours, theirs)]
-    assert modern.relative_error(*paths, first) < 1e-9
+    paths = [trajectory(tx, first, grads, "standard")[0] for tx in (ours, theirs)]
+    assert relative_error(*paths, first) < 1e-9
 
 
 # Bounds of what comes out for singular values of 0.0125 to 0.42.
@@ -93,7 +45,7 @@ SPREAD = {
 }
 
 
-@pytest.mark.parametrize("name", jopt.NS_COEFFICIENTS)
+@pytest.mark.parametrize("name", NS_COEFFICIENTS)
 def test_singular_values_come_near_1(name):
     x = jnp.diag(jnp.geomspace(0.03, 1.0, 40))
     out = jnp.diagonal(jopt.orthogonalize(x, name))

@@ -8,37 +8,17 @@ import pytest
 
 from jopt import optimizers
 from tests.references import classic
-
-
-def trajectory(tx, start, grads):
-    """The parameters after each step, in one compiled scan."""
-
-    @jax.jit
-    def run(params, grads):
-        def step(carry, g):
-            params, state = carry
-            updates, state = tx.update(g, state, params)
-            params = optax.apply_updates(params, updates)
-            return (params, state), params
-
-        return jax.lax.scan(step, (params, tx.init(params)), grads)[1]
-
-    return np.asarray(run(jnp.asarray(start), jnp.asarray(grads)))
-
-
-def relative_errors(tx, case):
-    start, grads = classic.problem()
-    with jax.enable_x64(True):
-        ours = trajectory(tx, start, grads)
-    theirs = case.reference(start, grads, **case.settings)
-    assert ours.dtype == np.float64
-    return classic.relative_error(ours, theirs, start)
+from tests.references.problem import relative_error, trajectory, vector
 
 
 @pytest.mark.parametrize("case", classic.CASES, ids=str)
 def test_equals_the_transcription(case):
     tx = getattr(optimizers, case.name)(**case.arguments)
-    assert relative_errors(tx, case) < 1e-9
+    start, grads = vector()
+    ours, _ = trajectory(tx, start, grads)
+    theirs = case.reference(start, grads, **case.settings)
+    assert ours[0].dtype == np.float64
+    assert relative_error(ours, theirs, start) < 1e-9
 
 
 READINGS = {
@@ -78,14 +58,11 @@ READINGS = {
 
 @pytest.mark.parametrize("name", READINGS)
 def test_named_options_give_the_reading_of_optax(name):
-    start, grads = classic.problem()
-    with (
-        jax.enable_x64(True),
-        jax.numpy_dtype_promotion("standard"),
-        jax.numpy_rank_promotion("allow"),
-    ):
-        ours, theirs = (trajectory(tx, start, grads) for tx in READINGS[name])
-    assert classic.relative_error(ours, theirs, start) < 1e-9
+    start, grads = vector()
+    ours, theirs = (
+        trajectory(tx, start, grads, "standard")[0] for tx in READINGS[name]
+    )
+    assert relative_error(ours, theirs, start) < 1e-9
 
 
 @pytest.mark.parametrize(

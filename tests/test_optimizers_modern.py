@@ -1,6 +1,5 @@
 """The newer optimizers against official packages and transcriptions, in float64."""
 
-import json
 import math
 
 import jax
@@ -11,72 +10,24 @@ import pytest
 
 from jopt import matrix, optimizers
 from jopt.transforms.average import averaged_params
-from tests.references import make_modern, modern
+from tests.certificates import catalogue, stored
+from tests.references import modern
+from tests.references.problem import relative_error, trajectory, tree
 
-DATA = json.loads(make_modern.FILE.read_text())
-FIRST = make_modern.arrays(DATA["start"])
-GRADS = [make_modern.arrays(g) for g in DATA["gradients"]]
+RUNS = stored.read(stored.OPTIMIZERS)["runs"]
+OFFICIAL = {c.id: c for c in catalogue.PACKAGED}
+FIRST, GRADS = tree()
 
 
 def build(name, arguments):
     return getattr(matrix if name == "muon" else optimizers, name)(**arguments)
 
 
-def trajectory(tx, first=FIRST, grads=GRADS, precision="strict"):
-    """The parameters after each step, and the last state, in float64."""
-
-    @jax.jit
-    def run(params, grads):
-        def step(carry, g):
-            params, state = carry
-            updates, state = tx.update(g, state, params)
-            params = optax.apply_updates(params, updates)
-            return (params, state), params
-
-        (_, state), path = jax.lax.scan(step, (params, tx.init(params)), grads)
-        return path, state
-
-    with jax.enable_x64(True), jax.numpy_dtype_promotion(precision):
-        stacked = {k: jnp.stack([g[k] for g in grads]) for k in first}
-        path, state = run(jax.tree.map(jnp.asarray, first), stacked)
-    path = [{k: np.asarray(path[k][i]) for k in first} for i in range(len(grads))]
-    return path, state
-
-
-def only(names, tree):
-    return {k: tree[k] for k in names}
-
-
-@pytest.mark.parametrize("case", modern.OFFICIAL, ids=lambda case: case.id)
-def test_equals_the_official_package(case):
-    stored = DATA["cases"][case.id]
-    theirs = [make_modern.arrays(tree) for tree in stored["path"]]
-    names = list(theirs[0])
-    first, grads = only(names, FIRST), [only(names, g) for g in GRADS]
-    ours, _ = trajectory(build(case.optimizer, case.arguments), first, grads)
-    assert modern.relative_error(ours, theirs, first) < 1e-9
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", modern.OFFICIAL, ids=lambda case: case.id)
-def test_the_stored_trajectory_is_that_of_the_package(case, monkeypatch):
-    for package in make_modern.PACKAGES[case.package]:
-        pytest.importorskip(package)
-    monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
-    live = make_modern.run(case)["path"]
-    stored = [make_modern.arrays(t) for t in DATA["cases"][case.id]["path"]]
-    assert modern.relative_error(live, stored, only(live[0], FIRST)) < 1e-12
-
-
 @pytest.mark.parametrize("case", modern.CASES, ids=str)
 def test_equals_the_transcription(case):
-    ours, _ = trajectory(build(case.optimizer, case.arguments))
+    ours, _ = trajectory(build(case.optimizer, case.arguments), FIRST, GRADS)
     theirs = case.reference(FIRST, GRADS, **case.settings)
-    assert modern.relative_error(ours, theirs, FIRST) < 1e-9
-
-
-def test_the_stored_problem_is_the_one_of_the_script():
-    assert all(np.array_equal(FIRST[k], modern.start()[k]) for k in FIRST)
+    assert relative_error(ours, theirs, FIRST) < 1e-9
 
 
 SCHEDULE_FREE = [
@@ -90,24 +41,24 @@ def test_schedule_free_averages_as_the_paper(name, arguments, settings):
     settings = settings | {"weight_decay": arguments.get("weight_decay", 0.0)}
     tx = build(name, arguments | {"learning_rate": 0.1})
     ys, xs = modern.schedule_free(FIRST, GRADS, 0.1, **settings)
-    path, state = trajectory(tx)
+    path, state = trajectory(tx, FIRST, GRADS)
     with jax.enable_x64(True):
         average = averaged_params(state, jax.tree.map(jnp.asarray, path[-1]))
     average = jax.tree.map(np.asarray, average)
-    assert modern.relative_error(path, ys, FIRST) < 1e-9
-    assert modern.relative_error([average], [xs[-1]], FIRST) < 1e-9
+    assert relative_error(path, ys, FIRST) < 1e-9
+    assert relative_error([average], [xs[-1]], FIRST) < 1e-9
 
 
 @pytest.mark.parametrize("index", range(3))
 @pytest.mark.parametrize("name", ["schedule_free_adamw", "schedule_free_sgd"])
 def test_averaged_parameters_are_those_of_the_official_eval(name, index):
-    case = next(c for c in modern.OFFICIAL if c.id == f"{name}-{index}")
-    path, state = trajectory(build(name, case.arguments))
+    case = OFFICIAL[f"{name}-{index}"]
+    path, state = trajectory(case.tx, FIRST, GRADS)
     with jax.enable_x64(True):
         average = averaged_params(state, jax.tree.map(jnp.asarray, path[-1]))
     average = jax.tree.map(np.asarray, average)
-    theirs = make_modern.arrays(DATA["cases"][case.id]["averaged"])
-    assert modern.relative_error([average], [theirs], FIRST) < 1e-9
+    theirs = stored.arrays(RUNS[case.id]["averaged"])
+    assert relative_error([average], [theirs], FIRST) < 1e-9
 
 
 READINGS = {
@@ -144,13 +95,12 @@ READINGS = {
 
 @pytest.mark.parametrize("name", READINGS)
 def test_named_options_give_the_reading_of_optax(name):
-    with jax.numpy_rank_promotion("allow"):
-        ours, theirs = (
-            trajectory(tx, precision="standard")[0] for tx in READINGS[name]
-        )
+    ours, theirs = (
+        trajectory(tx, FIRST, GRADS, "standard")[0] for tx in READINGS[name]
+    )
     # optax's decay schedule of Adafactor is formed in float32
     bound = 1e-6 if name == "adafactor" else 1e-9
-    assert modern.relative_error(ours, theirs, FIRST) < bound
+    assert relative_error(ours, theirs, FIRST) < bound
 
 
 def test_a_learning_rate_of_zero_leaves_prodigy_as_it_was():

@@ -149,8 +149,12 @@ def override_schedule(inner_schedule: InnerSchedule, value: _Override = float("n
     Returns:
         A schedule.
     """
-    number = as_float(value)
-    return lambda step: jnp.where(jnp.isnan(number), inner_schedule(step), number)
+
+    def at(step: jax.Array) -> jax.Array:
+        number = as_float(value)
+        return jnp.where(jnp.isnan(number), inner_schedule(step), number)
+
+    return at
 
 
 class ExposedState(NamedTuple):

@@ -414,15 +414,3 @@ CASES = [
         ],
     ),
 ]
-
-
-def problem(steps: int = 12, size: int = 7) -> tuple[np.ndarray, np.ndarray]:
-    """First parameters, and heavy-tailed gradients of every step."""
-    random = np.random.default_rng(0)
-    return random.standard_normal(size), random.standard_t(1.5, (steps, size))
-
-
-def relative_error(ours: Any, theirs: Any, start: np.ndarray) -> float:
-    """The greatest difference on the way, over the greatest distance travelled."""
-    ours, theirs = np.asarray(ours), np.asarray(theirs)
-    return float(np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs - start)))

@@ -1,0 +1,160 @@
+"""What is tried: a transform, what it needs, and its runs, each compiled once."""
+
+import functools as ft
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jopt
+from jopt.testing import data
+
+PyTree = Any
+Step = Callable[..., tuple[PyTree, PyTree, PyTree]]
+
+NEEDS = ("params", "value")
+
+traces = [0]  # how often a step was traced, in all
+
+
+class Run(NamedTuple):
+    """The updates, states and parameters of each step of a run."""
+
+    updates: list[PyTree]
+    states: list[PyTree]
+    params: list[PyTree]
+
+
+def one_step(tx: Any, g: PyTree, state: PyTree, p: PyTree, extra: dict[str, Any]):
+    """One update, and the parameters it leads to."""
+    traces[0] += 1
+    u, state = tx.update(g, state, p, **extra)
+    return u, state, jax.tree.map(_moved, p, u)
+
+
+def _moved(p: Any, u: Any) -> Any:
+    return p + u.astype(p.dtype) if jnp.issubdtype(p.dtype, jnp.inexact) else p
+
+
+# The transform is an argument, so that configurations share programs.
+compiled_step = jax.jit(one_step)
+
+
+class Subject:
+    """A transform under test.
+
+    Attributes:
+        tx: The transform.
+        needs: What its update needs: `"params"`, `"value"`.
+        tags: The laws it claims, or `None` where it claims nothing.
+        like: The tree it is tried on, as shapes.
+        state_multiple: Its state's numbers over its parameters', if declared.
+        full: Whether to try more than the everyday run does.
+    """
+
+    def __init__(
+        self,
+        tx: Any,
+        needs: Collection[str] = (),
+        tags: Collection[str] | None = None,
+        like: PyTree = None,
+        state_multiple: float | None = None,
+        full: bool = False,
+    ):
+        self.tx = tx
+        self.needs = frozenset(needs)
+        self.tags = None if tags is None else frozenset(tags)
+        self.like = data.example() if like is None else like
+        self.state_multiple = state_multiple
+        self.full = full
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is a transform of jopt: a value and a pytree."""
+        return isinstance(self.tx, jopt.Transform)
+
+    def has(self, tag: str) -> bool:
+        """Whether the tag is declared; where none are, laws find out."""
+        return self.tags is not None and tag in self.tags
+
+    def params(self, dtype: Any = jnp.float32) -> PyTree:
+        return data.params(self.like, dtype)
+
+    def gradients(self, steps: int, dtype: Any = jnp.float32) -> list[PyTree]:
+        return data.gradients(self.like, steps, dtype)
+
+    def extra(self, t: int = 0) -> dict[str, Any]:
+        """The extra arguments of step `t`."""
+        return {"value": jnp.float32(1.0 / (1 + t))} if "value" in self.needs else {}
+
+    @ft.cached_property
+    def step(self) -> Step:
+        """One compiled step, shared by the laws."""
+        if self.ours:
+            return ft.partial(compiled_step, self.tx)
+        return jax.jit(ft.partial(one_step, self.tx))
+
+    def with_tx(self, tx: Any) -> "Subject":
+        """Another transform, tried in the same way."""
+        return Subject(tx, self.needs, self.tags, self.like, None, self.full)
+
+    def run(
+        self,
+        gradients: list[PyTree],
+        params: PyTree | None = None,
+        state: PyTree | None = None,
+        *,
+        eager: bool = False,
+        start: int = 0,
+    ) -> Run:
+        """Several steps.
+
+        Args:
+            gradients: One tree for each step.
+            params: Where to start. Defaults to the example.
+            state: The state to start from. Defaults to a new one.
+            eager: Whether to run without compiling the whole.
+            start: The number of the first step, for the extra arguments.
+        """
+        p = self.params() if params is None else params
+        state = self.tx.init(p) if state is None else state
+        step = ft.partial(one_step, self.tx) if eager else self.step
+        out = Run([], [], [])
+        for t, g in enumerate(gradients, start):
+            u, state, p = step(g, state, p, self.extra(t))
+            for history, new in zip(out, (u, state, p), strict=True):
+                history.append(new)
+        return out
+
+    def eager(self, gradients: list[PyTree], params: PyTree | None = None) -> Run:
+        return self.run(gradients, params, eager=True)
+
+    @ft.cached_property
+    def base(self) -> Run:
+        """Six compiled steps in float32, which many laws compare with."""
+        return self.run(self.gradients(6))
+
+    @ft.cached_property
+    def eager_base(self) -> Run:
+        """Four steps in float32, operation by operation."""
+        return self.eager(self.gradients(4))
+
+    @ft.cached_property
+    def shapes(self) -> dict[str, tuple[PyTree, PyTree, PyTree, PyTree]]:
+        """By dtype: parameters, state, update and new state, as shapes."""
+        return {name: self.traced(name) for name in ("float32", "bfloat16", "float16")}
+
+    def traced(self, dtype: str) -> tuple[PyTree, PyTree, PyTree, PyTree]:
+        """Parameters, state, update and new state in a dtype, as shapes."""
+        p, g = self.params(dtype), self.gradients(1, dtype)[0]
+        state = jax.eval_shape(self.tx.init, p)
+        update = ft.partial(self.tx.update, **self.extra())
+        u, after = jax.eval_shape(update, g, state, p)
+        return p, state, u, after
+
+
+def elements(tree: PyTree) -> int:
+    """How many numbers a tree holds, scalars aside."""
+    return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(tree) if np.ndim(leaf))

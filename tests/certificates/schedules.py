@@ -1,0 +1,90 @@
+"""Certificates of schedules: values at steps 0, 1, 2 ..., here and in the source."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+
+import jopt
+from jopt._core import registry
+from tests.certificates.schedule_table import Curve, TABLE
+
+STEPS = 21
+
+
+class ScheduleCertificate(NamedTuple):
+    """One schedule at one setting, here and in its source."""
+
+    id: str
+    schedule: str
+    made: jopt.Schedule
+    arguments: tuple[Any, ...]
+    source: str  # "torch.<class>", "keras.<class>", "pytorch_optimizer.<function>"
+    settings: dict[str, Any]
+    curve: Curve | None = None
+
+    def transcribed(self) -> np.ndarray:
+        """The values of the transcription."""
+        assert self.curve is not None
+        return self.curve(np.arange(STEPS, dtype=np.float64))
+
+    def values(self, function: Callable[[Any], Any] | None = None) -> np.ndarray:
+        """The values here, or of another function of the step, in float64."""
+        with jax.enable_x64(True):
+            return np.asarray(jax.jit(function or self.made)(np.arange(STEPS)))
+
+
+def schedule_error(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The greatest difference, over the greatest value; `theirs` may be shorter."""
+    worst = float(np.max(np.abs(ours[: len(theirs)] - theirs)))
+    return worst / max(float(np.max(np.abs(theirs))), np.finfo(np.float64).tiny)
+
+
+def _built(name: str) -> Callable[..., jopt.Schedule]:
+    public = getattr(jopt, name, None)
+    return public if public is not None else registry.get(name)
+
+
+def _all() -> Iterator[ScheduleCertificate]:
+    count: Counter[str] = Counter()
+    for name, rows in TABLE.items():
+        for arguments, source, given in rows:
+            key = f"{name}-{count[name]}"
+            count[name] += 1
+            with jax.enable_x64(True):
+                made = _built(name)(*arguments)
+            settings, curve = ({}, given) if callable(given) else (given, None)
+            yield ScheduleCertificate(
+                key, name, made, arguments, source, settings, curve
+            )
+
+
+SCHEDULES = list(_all())
+PACKAGED = [c for c in SCHEDULES if c.curve is None]
+
+
+def optax_values(certificate: ScheduleCertificate) -> np.ndarray | None:
+    """The values of optax's schedule of that name; `None` where it has none."""
+    make = getattr(optax, certificate.schedule, None)
+    if make is None:
+        return None
+    with (
+        jax.enable_x64(True),
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
+    ):
+        theirs = jax.vmap(make(*_for_optax(certificate.arguments)))
+        return certificate.values(theirs)
+
+
+def _for_optax(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Numbers in the place of schedules are constants."""
+    return tuple(
+        [optax.constant_schedule(x) if isinstance(x, float) else x for x in a]
+        if isinstance(a, list) and not any(isinstance(x, int | dict) for x in a)
+        else a
+        for a in arguments
+    )
