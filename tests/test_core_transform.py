@@ -314,3 +314,27 @@ def test_init_is_donatable():
     step = jax.jit(lambda p, s: tx.update(p, s, p), donate_argnums=(0, 1))
     updates, _ = step(params, tx.init(params))
     assert updates["w"].shape == (2, 2)
+
+
+def test_a_factory_may_compute_with_traced_hyperparameters():
+    @jopt.transform
+    def rooted(strength: jopt.Scalar = 4.0):
+        root = jnp.sqrt(strength)
+
+        def update(updates, state, params=None, **extra):
+            return jax.tree.map(lambda u: u * root, updates), state
+
+        return jopt.Pair(lambda params: optax.EmptyState(), update)
+
+    tx = jopt.chain(rooted(4.0), jopt.scale_by_adam())
+    unbuilt = jax.tree.map(lambda leaf: leaf, tx)
+
+    @jax.jit
+    def step(tx, grads):
+        state = jax.eval_shape(tx.init, grads)
+        updates, _ = tx.update(grads, jax.tree.map(jnp.zeros_like, state))
+        return updates
+
+    assert jnp.isfinite(step(tx, GRADS)["w"]).all()
+    jax.jit(lambda grads: unbuilt.update(grads, unbuilt.init(grads)))(GRADS)
+    assert jnp.isfinite(unbuilt.update(GRADS, unbuilt.init(GRADS))[0]["w"]).all()

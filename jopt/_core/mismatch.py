@@ -207,7 +207,7 @@ def _slots_fit(given: PyTree, kinds: list[Any]) -> bool:
     """Whether slots, one for each parameter, have shapes that cannot be mistaken."""
     slots = jax.tree.leaves(given)
     if len(slots) != len(kinds):
-        return True  # not one for each: other trees fail by themselves
+        return False  # not one for each: compare in full
     for slot, (shape, is_complex) in zip(slots, kinds, strict=True):
         own = getattr(slot, "shape", None)
         if own != shape and own is not None and 0 not in own:

@@ -1,5 +1,6 @@
 """The call that built a transform or a schedule, as a value and as a pytree."""
 
+import contextlib
 import dataclasses
 import difflib
 import functools as ft
@@ -97,6 +98,8 @@ class Spec:
     its structure. So is a literal 0 or `None` that turns a stage off.
     """
 
+    late = False  # not called by a user but unflattened
+
     def __init__(self, factory: Factory, arguments: dict[str, Any]):
         self.factory = factory
         self.arguments = arguments
@@ -115,10 +118,27 @@ class Spec:
     def name(self) -> str:
         return self.factory.name
 
-    @ft.cached_property
+    @property
     def built(self) -> Any:
-        """What the factory makes of the arguments; made on first use."""
-        return self.factory.call(self.factory.function, self.arguments)
+        """What the factory makes of the arguments; made on first use, then kept.
+
+        Not kept where a leaf is traced: what is made inside one trace must not be
+        used in another. So a call that was unflattened, and may be made in a trace,
+        computes with its numbers at once.
+        """
+        if self.is_traced:
+            return self.factory.call(self.factory.function, self.arguments)
+        if "made" not in self.__dict__:
+            late = jax.ensure_compile_time_eval if self.late else contextlib.nullcontext
+            with late():
+                self.made = self.factory.call(self.factory.function, self.arguments)
+        return self.made
+
+    @ft.cached_property
+    def is_traced(self) -> bool:
+        """Whether any hyperparameter is a tracer."""
+        leaves = jax.tree.leaves([self.arguments[name] for name in self.dynamic])
+        return any(isinstance(leaf, Tracer) for leaf in leaves)
 
     def replace(self, **changes: Any) -> "Spec":
         """The same call with some arguments swapped, unchecked."""
@@ -180,6 +200,7 @@ class Spec:
     @classmethod
     def unflatten(cls, structure: "Structure", children: Any) -> "Spec":
         spec = object.__new__(cls)
+        spec.late = True
         spec.factory = structure.factory
         spec.dynamic = structure.dynamic
         values = structure.static | dict(zip(structure.dynamic, children, strict=True))

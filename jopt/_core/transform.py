@@ -122,8 +122,16 @@ class Runner:
     def __init__(self, spec: Spec):
         self.spec = spec
 
-    @ft.cached_property
+    @property
     def raw(self) -> Pair:
+        """The pair, under the stage's name; kept as `Spec.built` is."""
+        if self.spec.is_traced:
+            return self._make()
+        if "made" not in self.__dict__:
+            self.made = self._make()
+        return self.made
+
+    def _make(self) -> Pair:
         pair = _scheduled(self.spec) if self.schedules else self.spec.built
         pair = pair.raw if isinstance(pair, Transform) else pair
         scope = f"jopt.{self.spec.name}"

@@ -166,8 +166,6 @@ def scale_by_prodigy(
         Mishchenko and Defazio, "Prodigy: An Expeditiously Adaptive Parameter-Free
         Learner", ICML 2024, arXiv:2306.06101, Algorithm 4.
     """
-    fade = cast(Decay, b3) if b3 is not None else _root(cast(Decay, b2))
-
     def init(params):
         first = _number(estim_lr0)
         return ProdigyState(
@@ -195,6 +193,7 @@ def scale_by_prodigy(
         d, k = state.estim_lr, rate(state)
         ratio = on * d / _number(estim_lr0)
         weight = ratio * (d if safeguard_warmup else k)
+        fade = cast(Decay, b3) if b3 is not None else _root(cast(Decay, b2))
         forget = on * _number(fade.complement)
         step = jax.tree.map(lambda g: times(g, d), g)
         m = averages(step, state.exp_avg, _gated(b1, on))
