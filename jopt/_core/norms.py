@@ -162,16 +162,11 @@ def _wide(x: jax.Array) -> jax.Array:
 
 
 def _scaled(x: jax.Array, scale: jax.Array) -> jax.Array:
-    """`x * scale`, rounded before it is squared.
+    """`|x| * scale`, or its parts, in a form that is scaled before it is squared.
 
-    Else the compiler may form `x^2 * scale^2`, which overflows.
+    Of a plain product the compiler may form `x^2 * scale^2`, which overflows.
     """
-
-    def rounded(part: jax.Array) -> jax.Array:
-        info = jnp.finfo(part.dtype)
-        return lax.reduce_precision(part, info.nexp, info.nmant)
-
-    return nx.parts(rounded, nx.times(x, scale))
+    return nx.parts(lambda part: jnp.maximum(part, -part), nx.times(x, scale))
 
 
 def _square(x: jax.Array) -> jax.Array:

@@ -184,16 +184,16 @@ def from_callable(function: Callable[[ArrayLike], ArrayLike]):
         TypeError: If the function cannot be called with a step count.
         ValueError: If it does not return one number.
     """
+    name = getattr(function, "__qualname__", repr(function))
     try:
         out = jax.eval_shape(function, jax.ShapeDtypeStruct((), jnp.int32))
     except Exception as error:
         raise TypeError(
-            f"A schedule is a function of the step count; {function!r} failed on one: "
-            f"{error}"
+            f"A schedule is a function of the step count; {name} failed on one: {error}"
         ) from error
     if getattr(out, "shape", None) != ():
         raise ValueError(
-            f"A schedule returns one number a step; {function!r} returned {out!r}."
+            f"A schedule returns one number a step; {name} returned {out}."
         )
     return function
 

@@ -1,0 +1,1 @@
+"""Scripts that print every figure which jopt claims: `python -m benchmarks.NAME`."""
