@@ -13,4 +13,5 @@ from jopt.testing.check import (
     check_transform as check_transform,
 )
 from jopt.testing.law import Law as Law, LAWS as LAWS
+from jopt.testing.plugin import parametrize as parametrize
 from jopt.testing.report import Report as Report, Verdict as Verdict

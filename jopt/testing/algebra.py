@@ -26,6 +26,11 @@ def _like_base(s: Subject, run: Run, undo: Callable[[PyTree], PyTree], rtol: flo
         close(undo(u), s.eager_base.updates[t], f"step {t + 1}", rtol)
 
 
+def _same_noise(s: Subject) -> None:
+    if s.has("stochastic"):
+        raise NotApplicable("each entry draws its own noise")
+
+
 def _part(tree: PyTree) -> PyTree:
     """The first half of each leaf."""
     return jax.tree.map(lambda x: x[: max(1, x.shape[0] // 2)] if x.ndim else x, tree)
@@ -39,7 +44,8 @@ def _part(tree: PyTree) -> PyTree:
     cure="Let no number of one entry enter the update of another.",
     tag="elementwise",
 )
-def elementwise(s: Subject) -> None:
+def _elementwise(s: Subject) -> None:
+    _same_noise(s)
     run = s.eager([_part(g) for g in s.gradients(4)], _part(s.params()))
     for t, u in enumerate(run.updates):
         close(u, _part(s.eager_base.updates[t]), f"step {t + 1}", EXACT)
@@ -53,7 +59,8 @@ def elementwise(s: Subject) -> None:
     cure="Reduce over all axes alike; declare `matrix` if the axes mean something.",
     tag="!matrix",
 )
-def permuted(s: Subject) -> None:
+def _permuted(s: Subject) -> None:
+    _same_noise(s)
     draws = np.random.default_rng(2)
     orders = [
         np.roll(draws.permutation(int(np.prod(x.shape))), 1)
@@ -78,7 +85,7 @@ def permuted(s: Subject) -> None:
     why="A renamed layer must train as before.",
     cure="Sum over leaves symmetrically; give leaf masks, not positions.",
 )
-def renamed(s: Subject) -> None:
+def _renamed(s: Subject) -> None:
     leaves, structure = jax.tree.flatten(s.like)
     last = len(leaves) - 1
 
@@ -86,10 +93,11 @@ def renamed(s: Subject) -> None:
         return {f"x{last - i}": x for i, x in enumerate(jax.tree.leaves(tree))}
 
     def back(tree: dict[str, Any]) -> PyTree:
-        return jax.tree.unflatten(structure, [tree[f"x{last - i}"] for i in range(last + 1)])
+        return jax.tree.unflatten(
+            structure, [tree[f"x{last - i}"] for i in range(last + 1)]
+        )
 
-    if s.has("stochastic"):
-        raise NotApplicable("each leaf draws its own noise")
+    _same_noise(s)
     run = s.eager(list(map(rename, s.gradients(2))), rename(s.params()))
     _like_base(s, run, back, 2e-5 if s.has("matrix") else 2e-6)
 
@@ -101,7 +109,7 @@ def renamed(s: Subject) -> None:
     cure="Take absolute values or squares where the sign must not matter.",
     tag="odd",
 )
-def odd(s: Subject) -> None:
+def _odd(s: Subject) -> None:
     negative = ft.partial(data.scaled, factor=-1.0)
     run = s.eager(list(map(negative, s.gradients(2))), negative(s.params()))
     _like_base(s, run, negative, EXACT)
@@ -114,7 +122,7 @@ def odd(s: Subject) -> None:
     cure="Divide by a norm or root of the same gradients, and keep eps small.",
     tag="scale_invariant",
 )
-def scale_invariant(s: Subject) -> None:
+def _scale_invariant(s: Subject) -> None:
     run = s.eager([data.scaled(g, 1024.0) for g in s.gradients(2)])
     _like_base(s, run, lambda u: u, 1e-3)
 
@@ -127,7 +135,7 @@ def scale_invariant(s: Subject) -> None:
     cure="Read `params` only where the rule says so.",
     tag="translation_invariant",
 )
-def translation_invariant(s: Subject) -> None:
+def _translation_invariant(s: Subject) -> None:
     run = s.eager(s.gradients(2), data.shifted(s.params(), 4.0))
     _like_base(s, run, lambda u: u, 2e-5)
 
@@ -139,7 +147,7 @@ def translation_invariant(s: Subject) -> None:
     cure="Let decay be an option, and start averages at zero.",
     tag="still",
 )
-def still(s: Subject) -> None:
+def _still(s: Subject) -> None:
     zero = data.filled(s.like, 0.0)
     run = s.run([zero, zero])
     for t, u in enumerate(run.updates):
@@ -154,7 +162,7 @@ def still(s: Subject) -> None:
     why="Schedules and sweeps assume it.",
     cure="Multiply by the learning rate last, and once.",
 )
-def linear_rate(s: Subject) -> None:
+def _linear_rate(s: Subject) -> None:
     rate = dict(s.tx.spec.hyper()).get("learning_rate") if s.ours else None
     if not isinstance(rate, float):
         raise NotApplicable("it has no `learning_rate` of its own")
@@ -171,7 +179,7 @@ def linear_rate(s: Subject) -> None:
     why="Chains are built in pieces by different people.",
     cure="Keep the stage's state to itself; read no other stage's.",
 )
-def chains(s: Subject) -> None:
+def _chains(s: Subject) -> None:
     after, before = jopt.scale(0.5), jopt.clip(100.0)
     tx = s.tx
     same = {
@@ -204,7 +212,7 @@ def _same_run(s: Subject, run: Run, other: Any, what: str, rtol: float = 0.0) ->
     why="Turning a constant into a schedule must not change the run.",
     cure="Annotate hyperparameters, and evaluate them nowhere by hand.",
 )
-def kinds_of_hyperparameters(s: Subject) -> None:
+def _kinds_of_hyperparameters(s: Subject) -> None:
     if not s.ours:
         raise NotApplicable("it is no value: its hyperparameters cannot be replaced")
     hyper = {n: v for n, v in s.tx.spec.hyper() if isinstance(v, float) and v}
@@ -228,7 +236,7 @@ def kinds_of_hyperparameters(s: Subject) -> None:
     "were alone.",
     cure="Take the tree as it comes; skip `optax.MaskedNode` by `jax.tree.map`.",
 )
-def groups(s: Subject) -> None:
+def _groups(s: Subject) -> None:
     tx = s.tx
     everywhere = jopt.partition({"all": tx}, lambda p: jax.tree.map(lambda _: "all", p))
     _same_run(s, s.eager_base, everywhere, "partition")
@@ -255,7 +263,8 @@ def groups(s: Subject) -> None:
     cure="Declare `global_scalar`, or take the number per leaf.",
     tag="!global_scalar",
 )
-def leafwise(s: Subject) -> None:
+def _leafwise(s: Subject) -> None:
+    _same_noise(s)
     if not isinstance(s.like, dict) or len(s.like) < 2:
         raise NotApplicable("the example has one leaf")
     for name in s.like:
@@ -275,7 +284,7 @@ def leafwise(s: Subject) -> None:
     cure="Split the key in the state at every step.",
     tag="stochastic",
 )
-def stochastic(s: Subject) -> None:
+def _stochastic(s: Subject) -> None:
     p, g = s.params(), s.gradients(1)[0]
     state = s.tx.init(p)
     other = jax.tree.map(_other_key, state)
@@ -301,7 +310,7 @@ def _other_key(leaf: Any) -> Any:
     cure="End the chain by `scale_by_learning_rate`.",
     tag="descends",
 )
-def descends(s: Subject) -> None:
+def _descends(s: Subject) -> None:
     p = s.params()
     state, start = s.tx.init(p), _bowl(p)
     for t in range(20):
@@ -320,7 +329,7 @@ def _bowl(p: PyTree) -> float:
     why="A missing argument must be told by name, not as an error deep inside.",
     cure="Raise a ValueError that says 'needs params'; do not ask for what is unused.",
 )
-def needs(s: Subject) -> None:
+def _needs(s: Subject) -> None:
     p, g = s.params(), s.gradients(1)[0]
     state = s.tx.init(p)
     for need in ("params", "value"):

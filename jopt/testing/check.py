@@ -57,15 +57,42 @@ def check_transform(
         >>> [failure.law.id for failure in report.failures]
         ['N1', 'N4']
     """
+    wanted = chosen(laws)
+    subject = subject_of(
+        tx,
+        needs=needs,
+        tags=tags,
+        params=params,
+        state_multiple=state_multiple,
+        full=full,
+    )
+    verdicts = tuple(judge(law, subject) for law in wanted)
+    return Report(name_of(subject), verdicts)
+
+
+def subject_of(
+    tx: Any,
+    *,
+    needs: Collection[str] = (),
+    tags: Collection[str] | None = None,
+    params: PyTree = None,
+    state_multiple: float | None = None,
+    full: bool = False,
+) -> Subject:
+    """A transform to be tried, its options checked."""
     if not (hasattr(tx, "init") and hasattr(tx, "update")):
         raise TypeError(f"`tx` must be a pair (init, update), got {tx!r}.")
     _known("needs", needs, NEEDS)
-    wanted = chosen(laws)
     if tags is not None:
         _known("tags", tags, known_tags())
-    subject = Subject(tx, needs, tags, params, state_multiple, full)
-    name = repr(tx) if subject.ours else f"optax.{_origin(tx)}(...)"
-    return Report(name, tuple(judge(law, subject) for law in wanted))
+    return Subject(tx, needs, tags, params, state_multiple, full)
+
+
+def name_of(subject: Subject) -> str:
+    """The transform as text."""
+    if subject.ours:
+        return repr(subject.tx)
+    return getattr(subject.tx.update, "__qualname__", "transform").split(".")[0]
 
 
 def check_schedule(
@@ -136,10 +163,6 @@ def _declares(law: Law) -> str:
 
 def _since(start: float) -> float:
     return time.process_time() - start
-
-
-def _origin(tx: Any) -> str:
-    return getattr(tx.update, "__qualname__", "transform").split(".")[0]
 
 
 def _known(argument: str, given: Collection[str], known: Collection[str]) -> None:

@@ -42,9 +42,7 @@ def pairs(ours: PyTree, theirs: PyTree, what: str):
     leaves = zip(names, jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
     for name, a, b in leaves:
         if np.shape(a) != np.shape(b):
-            raise Broken(
-                f"{what}: `{name}` has shapes {np.shape(a)} and {np.shape(b)}"
-            )
+            raise Broken(f"{what}: `{name}` has shapes {np.shape(a)} and {np.shape(b)}")
         yield name, a, b
 
 
@@ -58,11 +56,26 @@ def same_bits(ours: PyTree, theirs: PyTree, what: str) -> None:
             raise Broken(f"{what}: `{name}` {_difference(wide(a), wide(b))}")
 
 
-def close(ours: PyTree, theirs: PyTree, what: str, rtol: float = SINGLE) -> None:
-    """Raise `Broken` unless two trees agree to `rtol` of each leaf's largest entry."""
+def close(
+    ours: PyTree,
+    theirs: PyTree,
+    what: str,
+    rtol: float = SINGLE,
+    usual: dict[str, float] | None = None,
+) -> None:
+    """Raise `Broken` unless two trees agree to `rtol` of each leaf's largest entry.
+
+    Args:
+        ours: A tree.
+        theirs: A tree like it.
+        what: What is compared, for the message.
+        rtol: The largest difference over the largest entry of the leaf.
+        usual: By leaf, how large its entries are at other times; a leaf that happens
+            to be smaller now is measured by that.
+    """
     for name, a, b in pairs(ours, theirs, what):
         x, y = wide(a), wide(b)
-        if x.size and not _error(x, y) <= rtol:
+        if x.size and not _error(x, y, (usual or {}).get(name, 0.0)) <= rtol:
             raise Broken(f"{what}: `{name}` {_difference(x, y)}")
 
 
@@ -79,12 +92,12 @@ def is_zero(tree: PyTree) -> bool:
     return not any(wide(leaf).any() for leaf in jax.tree.leaves(tree))
 
 
-def _error(x: np.ndarray, y: np.ndarray) -> float:
+def _error(x: np.ndarray, y: np.ndarray, usual: float = 0.0) -> float:
     if not np.array_equal(np.isfinite(x), np.isfinite(y)):
         return np.inf
     x, y = np.nan_to_num(x), np.nan_to_num(y)
     with np.errstate(all="ignore"):
-        gap, size = np.abs(x - y).max(), max(np.abs(x).max(), np.abs(y).max())
+        gap, size = np.abs(x - y).max(), max(usual, np.abs(x).max(), np.abs(y).max())
         return float(gap / size) if gap else 0.0
 
 

@@ -15,8 +15,7 @@ SHAPES = {"b": (3,), "w": (4, 3)}
 def example() -> dict[str, jax.ShapeDtypeStruct]:
     """The tree that transforms are tried on: a small matrix and a vector."""
     return {
-        name: jax.ShapeDtypeStruct(shape, jnp.float32)
-        for name, shape in SHAPES.items()
+        name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in SHAPES.items()
     }
 
 
@@ -33,17 +32,29 @@ def params(like: PyTree, dtype: DTypeLike = jnp.float32) -> PyTree:
 
 
 def gradients(like: PyTree, steps: int, dtype: DTypeLike = jnp.float32) -> list[PyTree]:
-    """Heavy-tailed gradients; each leaf is four times as large as the one before."""
+    """Heavy-tailed gradients around a steady one.
+
+    Each leaf has gradients four times as large as the one before, so that a number
+    that leaves share shows.
+    """
     draws = np.random.default_rng(11)
     leaves, structure = jax.tree.flatten(like)
 
-    def draw(i: int, leaf: Any) -> jax.Array:
-        numbers = np.clip(draws.standard_t(2.0, leaf.shape), -30.0, 30.0)
-        return jnp.asarray(exact(numbers * 4.0**i + 0.01), dtype)
+    def draw(i: int, leaf: Any) -> np.ndarray:
+        numbers = draws.standard_t(2.0, leaf.shape)
+        return np.clip(numbers, -30.0, 30.0) * 4.0**i
 
-    return [
-        jax.tree.unflatten(structure, [draw(i, leaf) for i, leaf in enumerate(leaves)])
+    def drawn() -> list[np.ndarray]:
+        return [draw(i, leaf) for i, leaf in enumerate(leaves)]
+
+    steady = drawn()
+    every = [
+        [b + 0.5 * n for b, n in zip(steady, drawn(), strict=True)]
         for _ in range(steps)
+    ]
+    return [
+        jax.tree.unflatten(structure, [jnp.asarray(exact(x), dtype) for x in step])
+        for step in every
     ]
 
 

@@ -89,5 +89,5 @@ def chosen(laws: Any, kind: str = "transform") -> list[Law]:
     return [
         law
         for law in own
-        if any(law.id == n or n.isalpha() and law.id.startswith(n) for n in wanted)
+        if any(law.id == n or (n.isalpha() and law.id.startswith(n)) for n in wanted)
     ]

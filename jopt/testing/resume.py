@@ -41,16 +41,14 @@ def restored(tx: Any, like: PyTree, record: list[tuple[str, Any, bytes]]) -> PyT
     "another one.",
     cure="Keep counts, keys and averages in the state; keep nothing in the transform.",
 )
-def resumes(s: Subject) -> None:
+def _resumes(s: Subject) -> None:
     gradients, p = s.gradients(6), s.params()
     tx = jopt.from_dict(jopt.to_dict(s.tx)) if _has_config(s.tx) else s.tx
     again = s.with_tx(tx)
     for cut in range(1, 6):
         record = saved(s.base.states[cut - 1])
         state = restored(tx, p, record)
-        run = again.run(
-            gradients[cut:], s.base.params[cut - 1], state, start=cut
-        )
+        run = again.run(gradients[cut:], s.base.params[cut - 1], state, start=cut)
         same_bits(run.params[-1], s.base.params[-1], f"resumed after step {cut}")
         same_bits(run.states[-1], s.base.states[-1], f"the state, cut {cut}")
 
@@ -69,12 +67,14 @@ def _has_config(tx: Any) -> bool:
     why="A moment of the wrong shape may broadcast, and trains something else.",
     cure="Compare the shapes of the state with the parameters' while tracing.",
 )
-def refuses_other_states(s: Subject) -> None:
+def _refuses_other_states(s: Subject) -> None:
     p, g = s.params(), s.gradients(1)[0]
     own = jax.eval_shape(s.tx.init, p)
     if not any(leaf.ndim for leaf in jax.tree.leaves(own)):
         raise NotApplicable("its state has nothing shaped like parameters")
-    thin = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype), s.like)
+    thin = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype), s.like
+    )
     others = {
         "of parameters with one row": s.tx.init(data.params(thin)),
         "of another optimizer": jopt.chain(jopt.ema(0.9), jopt.trace(0.5)).init(p),

@@ -1,5 +1,6 @@
 """Laws S: schedules, from the first step to the last that a counter can hold."""
 
+import functools as ft
 import itertools
 from typing import Any
 
@@ -47,14 +48,18 @@ def _mapped(schedule: Any, steps: jax.Array) -> jax.Array:
     return jax.vmap(schedule)(steps)
 
 
+def _times(factor: float, leaf: Any) -> Any:
+    return factor * leaf if isinstance(leaf, float) else leaf
+
+
 @law(
     "S1",
     "a schedule is finite at every step up to 2^31 - 1",
-    why="A segment of length 0, or a product of steps, gives NaN in the middle of a run.",
+    why="A segment of length 0 or a product of steps gives NaN in the middle of a run.",
     cure="Divide by at least one step; count in integers, compute in floats.",
     kind="schedule",
 )
-def always_finite(s: Timetable) -> None:
+def _always_finite(s: Timetable) -> None:
     values = s.values()
     for step, value in zip(STEPS, values, strict=True):
         if not np.isfinite(value):
@@ -68,7 +73,7 @@ def always_finite(s: Timetable) -> None:
     cure="Return `jnp.asarray(value, jnp.result_type(float))`.",
     kind="schedule",
 )
-def strong_number(s: Timetable) -> None:
+def _strong_number(s: Timetable) -> None:
     for x64, dtype in ((False, jnp.float32), (True, jnp.float64)):
         with jax.enable_x64(x64):
             out = jax.eval_shape(s.schedule, jax.ShapeDtypeStruct((), jnp.int32))
@@ -84,7 +89,7 @@ def strong_number(s: Timetable) -> None:
     cure="Choose by `jnp.where`, not by `if`.",
     kind="schedule",
 )
-def compiled_is_eager(s: Timetable) -> None:
+def _compiled_is_eager(s: Timetable) -> None:
     few = [0, 1, 7, 100, LAST]
     at = [int(np.flatnonzero(step == STEPS)[0]) for step in few]
     eager = np.stack([np.asarray(s.schedule(step)) for step in few])
@@ -98,17 +103,14 @@ def compiled_is_eager(s: Timetable) -> None:
     cure="Annotate its numbers `jopt.Value` or `jopt.Scalar`.",
     kind="schedule",
 )
-def compiles_once(s: Timetable) -> None:
+def _compiles_once(s: Timetable) -> None:
     if not s.ours:
         raise NotApplicable("it is no value: its numbers cannot be replaced")
     s.values()
     before = traces[0]
     for k in range(1, 4):
-        s.values(
-            jax.tree.map(
-                lambda x: x * (1 - 0.01 * k) if isinstance(x, float) else x, s.schedule
-            )
-        )
+        factor = 1 - 0.01 * k
+        s.values(jax.tree.map(ft.partial(_times, factor), s.schedule))
     if traces[0] > before:
         raise Broken(f"{traces[0] - before} more compilations for 3 values")
 
@@ -120,7 +122,7 @@ def compiles_once(s: Timetable) -> None:
     cure="Subtract steps as integers before they become floats.",
     kind="schedule",
 )
-def follows_float64(s: Timetable) -> None:
+def _follows_float64(s: Timetable) -> None:
     ours = s.values()
     with jax.enable_x64(True):
         theirs = s.values()
@@ -134,7 +136,7 @@ def follows_float64(s: Timetable) -> None:
     cure="Evaluate at the count before the step: 0 at the first.",
     kind="schedule",
 )
-def as_learning_rate(s: Timetable) -> None:
+def _as_learning_rate(s: Timetable) -> None:
     g = jnp.ones(2)
     stages = jopt.scale_by_schedule(s.schedule), optax.scale_by_schedule(s.schedule)
     for tx in stages:
@@ -151,7 +153,7 @@ def as_learning_rate(s: Timetable) -> None:
     cure="Make it by a function marked `jopt.schedule`.",
     kind="schedule",
 )
-def is_value(s: Timetable) -> None:
+def _is_value(s: Timetable) -> None:
     hash(s.schedule), repr(s.schedule)
     if not s.ours:
         raise NotApplicable("it is a function")
@@ -173,7 +175,7 @@ def is_value(s: Timetable) -> None:
     cure="Put `jnp.where` around the arguments of powers and logarithms as well.",
     kind="schedule",
 )
-def differentiable(s: Timetable) -> None:
+def _differentiable(s: Timetable) -> None:
     if not s.ours or not jax.tree.leaves(s.schedule):
         raise NotApplicable("it has no numbers that could be varied")
     few = jnp.array([0, 1, 7, 20, LAST], jnp.int32)
@@ -190,7 +192,7 @@ def differentiable(s: Timetable) -> None:
     cure="Clip the step.",
     kind="schedule",
 )
-def before_the_start(s: Timetable) -> None:
+def _before_the_start(s: Timetable) -> None:
     if not s.ours:
         raise NotApplicable("only schedules of jopt promise it")
     for step, same in itertools.product((-1, -100), (0,)):

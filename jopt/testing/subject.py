@@ -1,6 +1,7 @@
 """What is tried: a transform, what it needs, and its runs, each compiled once."""
 
 import functools as ft
+import warnings
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
@@ -9,12 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 
 import jopt
+from jopt._core import trees
 from jopt.testing import data
+from jopt.testing.compare import wide
+from jopt.testing.law import Law, LAWS, NotApplicable
 
 PyTree = Any
 Step = Callable[..., tuple[PyTree, PyTree, PyTree]]
 
 NEEDS = ("params", "value")
+UNSOUGHT = ("N10",)  # a law that takes long, and is tried only where it is claimed
 
 traces = [0]  # how often a step was traced, in all
 
@@ -69,6 +74,7 @@ class Subject:
         self.like = data.example() if like is None else like
         self.state_multiple = state_multiple
         self.full = full
+        self.found: dict[str, bool] = {}
 
     @property
     def ours(self) -> bool:
@@ -76,8 +82,30 @@ class Subject:
         return isinstance(self.tx, jopt.Transform)
 
     def has(self, tag: str) -> bool:
-        """Whether the tag is declared; where none are, laws find out."""
-        return self.tags is not None and tag in self.tags
+        """Whether the tag is declared; where no tags are, whether its law holds."""
+        if self.tags is not None:
+            return tag in self.tags
+        if tag not in self.found:
+            self.found[tag] = self._finds(tag)
+        return self.found[tag]
+
+    def _finds(self, tag: str) -> bool:
+        for law in LAWS.values():
+            if law.tag.removeprefix("!") == tag and law.id not in UNSOUGHT:
+                self.found[tag] = False  # so that a law may ask for its own tag
+                return judged(law, self) != law.tag.startswith("!")
+        return False
+
+    @ft.cached_property
+    def branches(self) -> bool:
+        """Whether a step has a `lax.cond`, which compiles anew outside `jit`."""
+        p, g = self.params(), self.gradients(1)[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            traced = jax.make_jaxpr(ft.partial(one_step, self.tx))(
+                g, self.tx.init(p), p, self.extra()
+            )
+        return " cond[" in str(traced)
 
     def params(self, dtype: Any = jnp.float32) -> PyTree:
         return data.params(self.like, dtype)
@@ -106,7 +134,7 @@ class Subject:
         params: PyTree | None = None,
         state: PyTree | None = None,
         *,
-        eager: bool = False,
+        eager: bool | None = False,
         start: int = 0,
     ) -> Run:
         """Several steps.
@@ -115,11 +143,13 @@ class Subject:
             gradients: One tree for each step.
             params: Where to start. Defaults to the example.
             state: The state to start from. Defaults to a new one.
-            eager: Whether to run without compiling the whole.
+            eager: Whether to run without compiling the whole; `None` for what is
+                cheaper, uncompiled unless a step has branches.
             start: The number of the first step, for the extra arguments.
         """
         p = self.params() if params is None else params
         state = self.tx.init(p) if state is None else state
+        eager = not self.branches if eager is None else eager
         step = ft.partial(one_step, self.tx) if eager else self.step
         out = Run([], [], [])
         for t, g in enumerate(gradients, start):
@@ -129,7 +159,8 @@ class Subject:
         return out
 
     def eager(self, gradients: list[PyTree], params: PyTree | None = None) -> Run:
-        return self.run(gradients, params, eager=True)
+        """Some steps in other shapes, by whatever takes less time."""
+        return self.run(gradients, params, eager=None)
 
     @ft.cached_property
     def base(self) -> Run:
@@ -137,8 +168,16 @@ class Subject:
         return self.run(self.gradients(6))
 
     @ft.cached_property
+    def usual(self) -> dict[str, float]:
+        """How large the updates of each leaf are in the base run."""
+        names = trees.names(self.like)
+        leaves = zip(*map(jax.tree.leaves, self.base.updates), strict=True)
+        sizes = (max(float(np.abs(wide(u)).max()) for u in us) for us in leaves)
+        return dict(zip(names, sizes, strict=True))
+
+    @ft.cached_property
     def eager_base(self) -> Run:
-        """Four steps in float32, operation by operation."""
+        """Four steps in float32, as `eager` makes them."""
         return self.eager(self.gradients(4))
 
     @ft.cached_property
@@ -153,6 +192,17 @@ class Subject:
         update = ft.partial(self.tx.update, **self.extra())
         u, after = jax.eval_shape(update, g, state, p)
         return p, state, u, after
+
+
+def judged(law: Law, subject: Subject) -> bool:
+    """Whether a law holds for a subject; an error counts as a breach."""
+    try:
+        law.check(subject)
+    except NotApplicable:
+        return law.tag.startswith("!")
+    except Exception:
+        return False
+    return True
 
 
 def elements(tree: PyTree) -> int:

@@ -22,7 +22,7 @@ PyTree = Any
     "optimizer.",
     cure="Do all that depends on time in the state, not by counting calls.",
 )
-def accumulates(s: Subject) -> None:
+def _accumulates(s: Subject) -> None:
     p = s.params()
     for k in (1, 2, 4, 7) if s.full else (4,):
         noise = [data.scaled(g, 0.5) for g in s.gradients(k)]
@@ -34,7 +34,7 @@ def accumulates(s: Subject) -> None:
                 u, state, here = wrapped.step(g, state, here, s.extra(t))
                 if i < k - 1 and not is_zero(u):
                     raise Broken(f"micro-batch {i + 1} of {k} moves a parameter")
-            mean = jax.tree.map(lambda *x: sum(x[1:], x[0]) * (1.0 / k), *micro)
+            mean = _mean(micro)
             v, plain, there = s.step(mean, plain, there, s.extra(t))
             rtol = 2e-5 if s.has("matrix") else 5e-6
             close(u, v, f"{k} micro-batches, step {t + 1}", rtol)
@@ -42,9 +42,12 @@ def accumulates(s: Subject) -> None:
 
 def _around(big: PyTree, noise: list[PyTree]) -> list[PyTree]:
     """Micro-batches whose mean is about `big`."""
-    k = len(noise)
-    mean = jax.tree.map(lambda *x: sum(x[1:], x[0]) * (1.0 / k), *noise)
+    mean = _mean(noise)
     return [jax.tree.map(lambda b, n, m: b + (n - m), big, n, mean) for n in noise]
+
+
+def _mean(trees: list[PyTree]) -> PyTree:
+    return jax.tree.map(lambda *x: sum(x[1:], x[0]) * (1.0 / len(x)), *trees)
 
 
 @law(
@@ -54,7 +57,7 @@ def _around(big: PyTree, noise: list[PyTree]) -> list[PyTree]:
     "one that decays is not frozen.",
     cure="Make state by `jax.tree.map` over the parameters given to `init`.",
 )
-def freezes(s: Subject) -> None:
+def _freezes(s: Subject) -> None:
     p = {"held": jax.tree.map(jnp.copy, s.params()), "free": s.params()}
     tx = jopt.selective_transform(s.tx, freeze_mask="^held")
     g = s.gradients(1)[0]
@@ -74,7 +77,7 @@ def freezes(s: Subject) -> None:
     "not made.",
     cure="Keep everything that changes in the state, so that it can be held back.",
 )
-def guarded(s: Subject) -> None:
+def _guarded(s: Subject) -> None:
     p, (g, other) = s.params(), s.gradients(2)
     tx = s.with_tx(jopt.apply_if_finite(s.tx, max_consecutive_errors=2))
     _, state, here = tx.step(g, tx.tx.init(p), p, s.extra())
@@ -104,7 +107,7 @@ def _spoilt(tree: PyTree, value: float) -> PyTree:
     why="Loss scaling must not change a run, or its scale is one more thing to tune.",
     cure="Unscale before anything else, in float32 or wider.",
 )
-def loss_scaling(s: Subject) -> None:
+def _loss_scaling(s: Subject) -> None:
     scaled = s.with_tx(jopt.chain(jopt.scale(2.0**-12), s.tx))
     run = scaled.eager([data.scaled(g, 2.0**12) for g in s.gradients(2)])
     for t, u in enumerate(run.updates):

@@ -1,0 +1,79 @@
+"""The laws over the whole catalogue."""
+
+import jax
+import pytest
+
+from jopt._core import registry
+from jopt.testing import check_schedule, LAWS
+from jopt.testing.law import chosen
+from tests.case import check
+from tests.cases import OPTIMIZERS, SCHEDULE_SKIPS, SCHEDULES, TRANSFORMS
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+def test_transform_obeys_the_laws(name):
+    check(TRANSFORMS[name][0]).assert_ok()
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULES))
+def test_schedule_obeys_the_laws(name):
+    skips = SCHEDULE_SKIPS.get(name, {})
+    wanted = [law.id for law in chosen(None, "schedule") if law.id not in skips]
+    for schedule in SCHEDULES[name]:
+        check_schedule(schedule, laws=wanted).assert_ok()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+def test_every_configuration_obeys_the_laws(name):
+    for case in TRANSFORMS[name]:
+        check(case, full=True).assert_ok()
+    jax.clear_caches()
+
+
+def test_everything_registered_has_a_record():
+    known = set(TRANSFORMS) | set(SCHEDULES)
+    ours = {f.name for f in registry.entries() if is_jopt(f)}
+    assert ours == known
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+def test_a_record_has_configurations_enough(name):
+    cases = TRANSFORMS[name]
+    takes = registry.get(name).factory.signature.parameters
+    least = 5 if name in OPTIMIZERS else 2 if takes else 1
+    assert len({repr(case.tx) for case in cases}) >= least
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+def test_a_record_is_of_what_it_says(name):
+    assert all(name in factories(case.tx) for case in TRANSFORMS[name])
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULES))
+def test_a_schedule_record_is_of_what_it_says(name):
+    assert all(schedule.spec.name == name for schedule in SCHEDULES[name])
+
+
+def test_few_checks_are_skipped():
+    cases = [case for cases in TRANSFORMS.values() for case in cases]
+    skips = sum(len(case.skips) for case in cases)
+    skips += sum(len(laws) for laws in SCHEDULE_SKIPS.values())
+    assert skips <= 0.02 * len(cases) * len(LAWS)
+
+
+def test_every_skip_has_a_reason():
+    every = [case.skips for cases in TRANSFORMS.values() for case in cases]
+    every += SCHEDULE_SKIPS.values()
+    assert all(
+        law in LAWS and reason for skips in every for law, reason in skips.items()
+    )
+
+
+def is_jopt(factory) -> bool:
+    return factory.function.__module__.startswith("jopt.")
+
+
+def factories(tx) -> set[str]:
+    inner = [child for _, child in tx.spec.children()]
+    return {tx.spec.name}.union(*map(factories, inner))
