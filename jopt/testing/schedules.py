@@ -143,7 +143,8 @@ def _as_learning_rate(s: Timetable) -> None:
         state = tx.init(g)
         for step in range(4):
             u, state = tx.update(g, state)
-            same_bits(u, jnp.full(2, s.schedule(step), u.dtype), f"step {step}")
+            expected = jnp.full_like(g, s.schedule(step))
+            same_bits(u, expected, f"step {step}")
 
 
 @law(
