@@ -166,6 +166,7 @@ def scale_by_prodigy(
         Mishchenko and Defazio, "Prodigy: An Expeditiously Adaptive Parameter-Free
         Learner", ICML 2024, arXiv:2306.06101, Algorithm 4.
     """
+
     def init(params):
         first = _number(estim_lr0)
         return ProdigyState(
