@@ -64,6 +64,8 @@ from jopt.inspect import (
     get as get,
     state_bytes as state_bytes,
 )
+
+# -- made by `python -m tests.exports`
 from jopt.matrix import (
     matrices as matrices,
     muon as muon,
@@ -71,7 +73,6 @@ from jopt.matrix import (
     orthogonalize as orthogonalize,
     orthogonalize_all as orthogonalize_all,
     scale_by_muon as scale_by_muon,
-    ScaleByMuonState as ScaleByMuonState,
 )
 from jopt.optimizers import (
     adadelta as adadelta,
@@ -82,16 +83,13 @@ from jopt.optimizers import (
     adamaxw as adamaxw,
     adamw as adamw,
     amsgrad as amsgrad,
-    FactoredState as FactoredState,
     lamb as lamb,
     lars as lars,
     lion as lion,
     nadam as nadam,
     nadamw as nadamw,
     prodigy as prodigy,
-    ProdigyState as ProdigyState,
     radam as radam,
-    RelativeStepState as RelativeStepState,
     rmsprop as rmsprop,
     scale_by_adadelta as scale_by_adadelta,
     scale_by_adam as scale_by_adam,
@@ -109,13 +107,8 @@ from jopt.optimizers import (
     scale_by_rss as scale_by_rss,
     scale_by_schedule_free as scale_by_schedule_free,
     scale_by_stddev as scale_by_stddev,
-    ScaleByLionState as ScaleByLionState,
-    ScaleByNadamState as ScaleByNadamState,
-    ScaleByRmsWithCountState as ScaleByRmsWithCountState,
-    ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState,
     schedule_free_adamw as schedule_free_adamw,
     schedule_free_sgd as schedule_free_sgd,
-    ScheduleFreeState as ScheduleFreeState,
     sgd as sgd,
     sign_sgd as sign_sgd,
     signum as signum,
@@ -123,13 +116,9 @@ from jopt.optimizers import (
 from jopt.precision import (
     apply_updates as apply_updates,
     dynamic_loss_scale as dynamic_loss_scale,
-    DynamicLossScaleState as DynamicLossScaleState,
     kahan as kahan,
-    KahanState as KahanState,
     master_weights as master_weights,
-    MasterWeightsState as MasterWeightsState,
     round_stochastically as round_stochastically,
-    RoundStochasticallyState as RoundStochasticallyState,
     scale_loss as scale_loss,
     stochastic_round as stochastic_round,
 )
@@ -156,30 +145,23 @@ from jopt.schedules import (
 )
 from jopt.transforms import (
     accumulate as accumulate,
-    AccumulateState as AccumulateState,
     adaptive_grad_clip as adaptive_grad_clip,
     add_decayed_weights as add_decayed_weights,
     add_noise as add_noise,
     apply_if_finite as apply_if_finite,
-    ApplyIfFiniteState as ApplyIfFiniteState,
     averaged_params as averaged_params,
     centralize as centralize,
     check_finite as check_finite,
     clip as clip,
     clip_by_block_rms as clip_by_block_rms,
     clip_by_global_norm as clip_by_global_norm,
-    ClipByGlobalNormState as ClipByGlobalNormState,
-    DampenedTraceState as DampenedTraceState,
     ema as ema,
     ema_params as ema_params,
-    EmaParamsState as EmaParamsState,
     freeze as freeze,
     identity as identity,
     lookahead as lookahead,
-    LookaheadState as LookaheadState,
     masked as masked,
     monitor as monitor,
-    MonitorState as MonitorState,
     partition as partition,
     reduce_on_plateau as reduce_on_plateau,
     scale as scale,
@@ -191,21 +173,8 @@ from jopt.transforms import (
     set_to_zero as set_to_zero,
     trace as trace,
 )
-from jopt.values import (
-    expose as expose,
-    ExposedState as ExposedState,
-    from_dict as from_dict,
-    hyperparams as hyperparams,
-    in_axes as in_axes,
-    make_step as make_step,
-    migrate as migrate,
-    Migration as Migration,
-    override_schedule as override_schedule,
-    set_hyperparams as set_hyperparams,
-    stack as stack,
-    Step as Step,
-    to_dict as to_dict,
-)
+
+# -- end of what is made
 
 _LATE = {"race": "jopt.experiments.race", "RaceResult": "jopt.experiments.results"}
 

@@ -3,11 +3,13 @@
 import jax.numpy as jnp
 
 import jopt
+from tests import records
 from tests.case import (
     Case,
     DECAY,
     DECAYED,
     FADING,
+    is_matrix,
     PLAIN,
     RATE,
     record,
@@ -27,7 +29,11 @@ OPTIMIZERS: dict[str, list[Case]] = {
         jopt.adadelta(1.0),
         jopt.adadelta(RATE, rho=0.5),
         jopt.adadelta(RATE, eps=1e-8),
-        Vary(jopt.adadelta(RATE, weight_decay=0.1), DECAY, needs="params"),
+        Vary(
+            jopt.adadelta(RATE, weight_decay=0.1),
+            f"{DECAY} -scale_invariant",
+            needs="params",
+        ),
         jopt.adadelta(FADING),
         tags=f"{STEP} scale_invariant",
         memory=2,
@@ -35,9 +41,17 @@ OPTIMIZERS: dict[str, list[Case]] = {
     "adafactor": record(
         jopt.adafactor(RATE),
         jopt.adafactor(),
-        Vary(jopt.adafactor(RATE, min_dim_size_to_factor=2), memory=10 / 15),
-        Vary(jopt.adafactor(RATE, momentum=0.9)),
-        Vary(jopt.adafactor(RATE, weight_decay_rate=0.1)),
+        Vary(
+            jopt.adafactor(RATE, min_dim_size_to_factor=2),
+            "+matrix",
+            memory=10 / 15,
+        ),
+        Vary(jopt.adafactor(RATE, momentum=0.9), memory=2),
+        Vary(
+            jopt.adafactor(RATE, weight_decay_rate=0.1),
+            "-still",
+            skips={"A8": "its decay is not multiplied by the rate, as in optax"},
+        ),
         jopt.adafactor(FADING, relative_step=True),
         jopt.adafactor(RATE, eps_placement="square", clipping_threshold=None),
         tags="odd still complex descends scale_invariant",
@@ -46,7 +60,7 @@ OPTIMIZERS: dict[str, list[Case]] = {
     ),
     "adagrad": record(
         jopt.adagrad(RATE),
-        jopt.adagrad(RATE, initial_accumulator_value=0.0),
+        Vary(jopt.adagrad(RATE, initial_accumulator_value=0.0), "+scale_invariant"),
         jopt.adagrad(RATE, eps=1e-3),
         jopt.adagrad(RATE, eps_in_sqrt=True),
         jopt.adagrad(FADING),
@@ -77,7 +91,7 @@ OPTIMIZERS: dict[str, list[Case]] = {
         jopt.adamaxw(RATE, b1=0.5, weight_decay=0.1),
         jopt.adamaxw(RATE, b2=0.9),
         Vary(jopt.adamaxw(RATE, weight_decay=0.0), PLAIN, needs=""),
-        Vary(jopt.adamaxw(FADING, mask="w"), ""),
+        Vary(jopt.adamaxw(FADING, mask=is_matrix), ""),
         tags=f"{DECAYED} scale_invariant",
         needs="params",
         memory=2,
@@ -113,9 +127,9 @@ OPTIMIZERS: dict[str, list[Case]] = {
     ),
     "lars": record(
         jopt.lars(1.0),
-        jopt.lars(1.0, momentum=0.0),
+        Vary(jopt.lars(1.0, momentum=0.0), memory=0),
         jopt.lars(1.0, nesterov=True),
-        Vary(jopt.lars(1.0, weight_decay=0.1), "-still"),
+        Vary(jopt.lars(1.0, weight_decay=0.1), "-still -scale_invariant"),
         jopt.lars(FADING, eps=1e-8),
         tags="odd still complex descends scale_invariant",
         needs="params",
@@ -135,7 +149,7 @@ OPTIMIZERS: dict[str, list[Case]] = {
         jopt.muon(RATE),
         jopt.muon(RATE, "polar_express", nesterov=False),
         jopt.muon(RATE, scale="match_rms", bias_correction=True),
-        Vary(jopt.muon(RATE, weight_decay=0.1), "-translation_invariant -still"),
+        Vary(jopt.muon(RATE, weight_decay=0.1), DECAY, needs="params"),
         jopt.muon(FADING, beta=0.5),
         tags="odd translation_invariant still complex descends scale_invariant matrix",
         memory=(12 + 6) / 15,
@@ -162,10 +176,13 @@ OPTIMIZERS: dict[str, list[Case]] = {
     "prodigy": record(
         jopt.prodigy(1.0, estim_lr0=1e-2),
         jopt.prodigy(1.0, estim_lr0=1e-2, b1=0.5),
-        jopt.prodigy(1.0, estim_lr0=1e-2, use_bias_correction=True),
+        jopt.prodigy(1.0, estim_lr0=1e-2, estim_lr_coef=10.0, use_bias_correction=True),
         jopt.prodigy(1.0, estim_lr0=1e-2, safeguard_warmup=True),
-        Vary(jopt.prodigy(1.0, estim_lr0=1e-2, weight_decay=0.1), DECAY),
-        jopt.prodigy(FADING, estim_lr0=1e-2),
+        Vary(
+            jopt.prodigy(1.0, estim_lr0=1e-2, weight_decay=0.1),
+            "-translation_invariant",
+        ),
+        jopt.prodigy(FADING, estim_lr0=1e-2, estim_lr_coef=10.0),
         tags="odd translation_invariant still complex descends scale_invariant "
         "global_scalar",
         needs="params",
@@ -238,4 +255,6 @@ OPTIMIZERS: dict[str, list[Case]] = {
     ),
 }
 
-TRANSFORMS = OPTIMIZERS | STAGES | WRAPPERS
+RECORDED = records.cases()
+OPTIMIZERS |= {k: v for k, v in RECORDED.items() if k in jopt.list_optimizers()}
+TRANSFORMS = OPTIMIZERS | STAGES | WRAPPERS | RECORDED

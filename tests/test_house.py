@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import jopt
+from tests import exports
 
 pytestmark = pytest.mark.smoke
 
@@ -29,6 +30,7 @@ LAYERS = (
     "_core",
     "values",
     "transforms",
+    "wrappers",
     "optimizers",
     "matrix",
     "schedules",
@@ -40,6 +42,7 @@ LAYERS = (
     "interop",
     "testing",
     "experiments",
+    "states",
     "__init__",
     "__main__",
 )
@@ -193,3 +196,12 @@ def test_forbidden_calls_are_found():
     tree = ast.parse("import pickle\neval('1')\nrun('ls', shell=True)")
     found = list(forbidden_calls(tree))
     assert found == ["import pickle", "eval(), line 2", "shell=True, line 3"]
+
+
+def test_the_lists_of_public_names_are_up_to_date():
+    stale = [
+        relative(path)
+        for path, text in exports.files().items()
+        if path.read_text(encoding="utf-8") != text
+    ]
+    assert stale == [], "run `python -m tests.exports`"

@@ -57,7 +57,7 @@ def test_averaged_parameters_are_those_of_the_official_eval(name, index):
     with jax.enable_x64(True):
         average = averaged_params(state, jax.tree.map(jnp.asarray, path[-1]))
     average = jax.tree.map(np.asarray, average)
-    theirs = stored.arrays(RUNS[case.id]["averaged"])
+    (theirs,) = stored.unpacked(RUNS[case.id]["averaged"], FIRST)
     assert relative_error([average], [theirs], FIRST) < 1e-9
 
 

@@ -33,6 +33,13 @@ from jopt.transforms.decay import add_decayed_weights
 from jopt.transforms.scale import scale_by_learning_rate
 from jopt.transforms.select import partition
 
+__all__ = [
+    "ScaleByMuonState",
+    "matrices",
+    "muon",
+    "scale_by_muon",
+]
+
 ScaleRule = Literal["original", "match_rms", "spectral"]
 
 _NOT_HIDDEN = re.compile(

@@ -11,6 +11,12 @@ from jopt._core.norms import scaled_norm
 from jopt._core.numerics import times
 from jopt._core.spec import did_you_mean
 
+__all__ = [
+    "ns_coefficients",
+    "orthogonalize",
+    "orthogonalize_all",
+]
+
 Triple = tuple[float, float, float]
 Coefficients = str | Triple | tuple[Triple, ...]
 

@@ -12,7 +12,10 @@ from jopt.optimizers.adafactor import (
     scale_by_param_block_rms as scale_by_param_block_rms,
     scale_by_relative_step as scale_by_relative_step,
 )
-from jopt.optimizers.adagrad import adagrad as adagrad, scale_by_rss as scale_by_rss
+from jopt.optimizers.adagrad import (
+    adagrad as adagrad,
+    scale_by_rss as scale_by_rss,
+)
 from jopt.optimizers.adam import (
     adam as adam,
     adamw as adamw,
@@ -28,7 +31,10 @@ from jopt.optimizers.amsgrad import (
     scale_by_amsgrad as scale_by_amsgrad,
 )
 from jopt.optimizers.lamb import lamb as lamb
-from jopt.optimizers.lars import lars as lars, scale_by_lars as scale_by_lars
+from jopt.optimizers.lars import (
+    lars as lars,
+    scale_by_lars as scale_by_lars,
+)
 from jopt.optimizers.lion import (
     lion as lion,
     scale_by_lion as scale_by_lion,
@@ -45,7 +51,10 @@ from jopt.optimizers.prodigy import (
     ProdigyState as ProdigyState,
     scale_by_prodigy as scale_by_prodigy,
 )
-from jopt.optimizers.radam import radam as radam, scale_by_radam as scale_by_radam
+from jopt.optimizers.radam import (
+    radam as radam,
+    scale_by_radam as scale_by_radam,
+)
 from jopt.optimizers.rmsprop import (
     rmsprop as rmsprop,
     scale_by_rms as scale_by_rms,
@@ -60,4 +69,7 @@ from jopt.optimizers.schedule_free import (
     ScheduleFreeState as ScheduleFreeState,
 )
 from jopt.optimizers.sgd import sgd as sgd
-from jopt.optimizers.signum import sign_sgd as sign_sgd, signum as signum
+from jopt.optimizers.signum import (
+    sign_sgd as sign_sgd,
+    signum as signum,
+)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.typing import DTypeLike
 
@@ -136,12 +137,15 @@ def scale_by_amsgrad(
         one = jnp.ones((), jnp.result_type(float))
         weight = moments.momentum_weights(b1, t)[0] if bias_correction_mu else one
         correction = nx.bias_correction(b2, t) if bias_correction_nu else one
-        inverse = 1.0 / correction if corrected else one
-        nu_max = jax.tree.map(
-            lambda w, v: jnp.maximum(w.astype(v.dtype), v * nx.cast(inverse, v.dtype)),
-            state.nu_max,
-            nu,
-        )
+        inverse = 1.0 / correction
+
+        def largest(w: jax.Array, v: jax.Array) -> jax.Array:
+            if corrected:  # a square held at the largest number may pass it again
+                top = np.asarray(jnp.finfo(v.dtype).max, v.dtype)
+                v = jnp.minimum(v * nx.cast(inverse, v.dtype), top)
+            return jnp.maximum(w.astype(v.dtype), v)
+
+        nu_max = jax.tree.map(largest, state.nu_max, nu)
         remaining = one if corrected else correction
         u = moments.rescale(
             updates, mu, nu_max, (weight, None), remaining, eps, eps_root

@@ -1,7 +1,10 @@
 """16-bit training: rounding, compensation, master weights, loss scaling."""
 
 from jopt.precision.apply import apply_updates as apply_updates
-from jopt.precision.kahan import kahan as kahan, KahanState as KahanState
+from jopt.precision.kahan import (
+    kahan as kahan,
+    KahanState as KahanState,
+)
 from jopt.precision.loss_scale import (
     dynamic_loss_scale as dynamic_loss_scale,
     DynamicLossScaleState as DynamicLossScaleState,

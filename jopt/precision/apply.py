@@ -10,6 +10,8 @@ import optax
 from jopt._core import trees
 from jopt.precision import rounding
 
+__all__ = ["apply_updates"]
+
 PyTree = Any
 
 

@@ -14,6 +14,12 @@ from jopt._core.transform import Transform, transform
 from jopt._core.types import Count, Hyper, Inner, Pair, PyTree
 from jopt.transforms import guard
 
+__all__ = [
+    "DynamicLossScaleState",
+    "dynamic_loss_scale",
+    "scale_loss",
+]
+
 _PowerOfTwo = Annotated[ArrayLike, Hyper(low=0.0, above=True)]
 
 

@@ -11,6 +11,8 @@ from jax.typing import DTypeLike
 
 from jopt._core import trees
 
+__all__ = ["stochastic_round"]
+
 PyTree = Any
 
 _DTYPES = (jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float16))

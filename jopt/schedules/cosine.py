@@ -14,6 +14,12 @@ from jopt.schedules import _ramps as ramps
 from jopt.schedules._ramps import Exponent, Ratio, Share
 from jopt.schedules.warmups import warmup_cosine_decay_schedule
 
+__all__ = [
+    "cosine_decay_schedule",
+    "cosine_restarts_schedule",
+    "sgdr_schedule",
+]
+
 
 @schedule()
 def cosine_decay_schedule(

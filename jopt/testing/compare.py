@@ -43,7 +43,7 @@ def pairs(ours: PyTree, theirs: PyTree, what: str):
     for name, a, b in leaves:
         if np.shape(a) != np.shape(b):
             raise Broken(f"{what}: `{name}` has shapes {np.shape(a)} and {np.shape(b)}")
-        yield name, a, b
+        yield name or "the leaf", a, b
 
 
 def same_bits(ours: PyTree, theirs: PyTree, what: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from jopt._core import trees
 from jopt.testing import data
-from jopt.testing.compare import close, finite, is_zero, same_bits, wide
+from jopt.testing.compare import close, finite, is_zero, wide
 from jopt.testing.law import Broken, law, NotApplicable
 from jopt.testing.subject import compiled_step, one_step, Subject
 
@@ -278,6 +278,8 @@ def _directions(inputs: Any) -> Iterator[tuple[str, list[np.ndarray]]]:
     names = [name for name, leaf in every if trees.is_inexact(leaf)]
     zero = [np.zeros(np.shape(x)) for x in leaves]
     for i, name in enumerate(names):
+        if leaves[i] == 1.0 and name.endswith("complement"):
+            continue  # a decay of 0: a difference would leave its range
         yield name, [*zero[:i], np.abs(np.asarray(leaves[i])), *zero[i + 1 :]]
     draws = np.random.default_rng(3)
     rest = [
@@ -373,13 +375,3 @@ def _finite_in_finite_out(s: Subject) -> None:
             for _ in range(4)
         ]
         _finite_run(s, streams[:3], streams[3], "mixed sizes")
-
-
-@law(
-    "N12",
-    "the same inputs give the same bits",
-    why="A run that cannot be repeated cannot be debugged.",
-    cure="Draw random numbers from a key in the state.",
-)
-def _repeatable(s: Subject) -> None:
-    same_bits(s.run(s.gradients(6)).updates[-1], s.base.updates[-1], "a second run")

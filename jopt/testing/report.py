@@ -84,15 +84,11 @@ class Report:
     def __str__(self) -> str:
         lines = [self.name, ""]
         for v in self.verdicts:
-            lines.append(f"{v.law.id:<4} {v.verdict:<15} {v.law.statement}".rstrip())
-            note = f"{v.witness} {v.cure}" if v.cure else v.witness
-            lines += textwrap.wrap(note, 80, initial_indent=" " * 21)[:1] and [
-                *textwrap.wrap(
-                    note, 88, initial_indent=" " * 21, subsequent_indent=" " * 21
-                )
-            ]
+            lines.append(f"{v.law.id:<4} {v.verdict:<15} {v.law.statement}")
+            for note in filter(None, (v.witness, v.cure and f"Fix: {v.cure}")):
+                lines += [" " * 21 + line for line in textwrap.wrap(note, 67)]
         held = sum(v.verdict == "holds" for v in self.verdicts)
-        lines += ["", f"{held} laws hold, {len(self.failures)} fail."]
+        lines += ["", f"{held} hold, {len(self.failures)} fail."]
         return "\n".join(lines)
 
     __repr__ = __str__

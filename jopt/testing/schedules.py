@@ -155,7 +155,7 @@ def _as_learning_rate(s: Timetable) -> None:
     kind="schedule",
 )
 def _is_value(s: Timetable) -> None:
-    hash(s.schedule), repr(s.schedule)
+    _ = hash(s.schedule), repr(s.schedule)
     if not s.ours:
         raise NotApplicable("it is a function")
     leaves, structure = jax.tree.flatten(s.schedule)

@@ -300,7 +300,7 @@ def _pure(s: Subject) -> None:
     s.tx.update(g[1], after, p, **s.extra())
     third, _ = s.tx.update(g[0], state, p, **s.extra())
     same_bits(u, third, "the same update after another run")
-    hash(s.tx), repr(s.tx)
+    _ = hash(s.tx), repr(s.tx)
 
 
 @law(
@@ -320,10 +320,10 @@ def _state_multiple(s: Subject) -> None:
 
 @law(
     "P13",
-    "the state shares no buffer with the parameters; both may be donated",
+    "no two arrays of parameters and new state are one buffer; all may be donated",
     why="`jit(step, donate_argnums=...)` halves the memory of a step, and refuses a "
     "buffer that it is given twice.",
-    cure="Copy parameters that the state starts from: `jnp.array(p, copy=True)`.",
+    cure="Make each slot anew; copy parameters: `jnp.array(p, copy=True)`.",
 )
 def _no_alias(s: Subject) -> None:
     p = s.params()

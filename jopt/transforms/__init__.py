@@ -34,7 +34,10 @@ from jopt.transforms.momentum import (
     ema as ema,
     trace as trace,
 )
-from jopt.transforms.monitor import monitor as monitor, MonitorState as MonitorState
+from jopt.transforms.monitor import (
+    monitor as monitor,
+    MonitorState as MonitorState,
+)
 from jopt.transforms.noise import add_noise as add_noise
 from jopt.transforms.plateau import reduce_on_plateau as reduce_on_plateau
 from jopt.transforms.scale import (

@@ -12,6 +12,14 @@ from jopt._core.numerics import times
 from jopt._core.transform import Transform, transform
 from jopt._core.types import Count, DecayRate, Fraction, Inner, Pair, PyTree, Steps
 
+__all__ = [
+    "EmaParamsState",
+    "LookaheadState",
+    "averaged_params",
+    "ema_params",
+    "lookahead",
+]
+
 
 class EmaParamsState(NamedTuple):
     """State of `ema_params`."""

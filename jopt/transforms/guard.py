@@ -12,6 +12,12 @@ from jopt._core import numerics as nx, slots, trees
 from jopt._core.transform import Transform, transform
 from jopt._core.types import Count, Inner, Pair, PyTree
 
+__all__ = [
+    "ApplyIfFiniteState",
+    "apply_if_finite",
+    "check_finite",
+]
+
 
 class ApplyIfFiniteState(NamedTuple):
     """State of `apply_if_finite`."""

@@ -5,26 +5,26 @@ from collections.abc import Iterator
 from typing import Any
 
 import jopt
+from tests import records
 from tests.certificates.classics import CLASSIC
 from tests.certificates.newer import MODERN
 from tests.certificates.record import build, Certificate, PAPER, RAMP, RATES
 from tests.references import classic, modern
 
 
-def _packaged() -> Iterator[Certificate]:
+def _rows() -> Iterator[Certificate]:
     count: Counter[str] = Counter()
-    for rows in (*CLASSIC, *MODERN):
+    for rows in (*CLASSIC, *MODERN, *records.everything("CERTIFICATES")):
+        kind = "-paper" if rows.transcription else ""
         for ours, theirs in rows.pairs:
-            name = f"{rows.optimizer}-{count[rows.optimizer]}"
-            count[rows.optimizer] += 1
-            tx = build(rows.optimizer, ours)
-            yield Certificate(
-                name, rows.optimizer, tx, rows.source, theirs, rows.problem
-            )
+            key = rows.optimizer + kind
+            made = build(rows.optimizer, ours), rows.source, theirs, *rows[3:]
+            yield Certificate(f"{key}-{count[key]}", rows.optimizer, *made)
+            count[key] += 1
 
 
 def _transcribed() -> Iterator[Certificate]:
-    """What the packages leave open; the other transcriptions are tests of their own."""
+    """Of the first records, whose transcriptions are tests of their own."""
     count: Counter[str] = Counter()
 
     def made(name: str, ours: Any, *rest: Any) -> Certificate:
@@ -63,8 +63,10 @@ def _with_triples(settings: dict[str, Any]) -> dict[str, Any]:
     return settings | {"triples": jopt.ns_coefficients(name)}
 
 
-PACKAGED = list(_packaged())
-TRANSCRIBED = list(_transcribed())
+_ROWS = list(_rows())
+PACKAGED = [c for c in _ROWS if not c.transcription]
+_TOLD = [c for c in _ROWS if c.transcription]
+TRANSCRIBED = [*_transcribed(), *_TOLD]
 # those that no other test compares
-EXTRA = [c for c in TRANSCRIBED if c.id == "lars-paper-5"]
+EXTRA = [*_TOLD, *(c for c in TRANSCRIBED if c.id == "lars-paper-5")]
 CERTIFICATES = PACKAGED + TRANSCRIBED

@@ -27,14 +27,24 @@ def run_packages() -> None:
     """Store the runs of all packages."""
     problems = {name: PROBLEMS[name]() for name in ("vector", "tree")}
     runs = {c.id: packages.run(c) for c in catalogue.PACKAGED}
-    data = {"problems": {k: list(v) for k, v in problems.items()}, "runs": runs}
-    versions = _versions(c.source for c in catalogue.PACKAGED)
-    stored.write(stored.OPTIMIZERS, stored.plain(data) | {"versions": versions})
+    data = {
+        "problems": stored.plain({k: list(v) for k, v in problems.items()}),
+        "runs": {name: _packed(run) for name, run in runs.items()},
+        "versions": _versions(c.source for c in catalogue.PACKAGED),
+    }
+    stored.write(stored.OPTIMIZERS, data)
     values = {c.id: schedule_packages.run(c) for c in schedules.PACKAGED}
     versions = _versions(c.source for c in schedules.PACKAGED)
     stored.write(
         stored.SCHEDULES, {"values": stored.plain(values), "versions": versions}
     )
+
+
+def _packed(run: dict[str, Any]) -> dict[str, str]:
+    parts = {"path": stored.kept(run["path"])}
+    if "averaged" in run:
+        parts["averaged"] = [run["averaged"]]
+    return {name: stored.packed(trees) for name, trees in parts.items()}
 
 
 def _versions(sources: Any) -> dict[str, str]:
@@ -48,11 +58,11 @@ def measure() -> page.Measured:
         first, grads = c.start()
         paths[c.id] = c.transcribed() if c.transcription else packages.run(c)["path"]
         errors[c.id] = relative_error(
-            trajectory(c.tx, first, grads)[0], paths[c.id], first
+            trajectory(c.tx, first, grads, extra=c.extra)[0], paths[c.id], first
         )
     known = {c.id: c for c in catalogue.CERTIFICATES}
     optax = {
-        p.certificate: p.error(paths[p.certificate], known[p.certificate])
+        p.certificate: p.error(stored.kept(paths[p.certificate]), known[p.certificate])
         for p in peers.PEERS
     }
     unsound = [u.error(packages.run(u.certificate())["path"]) for u in peers.UNSOUND]

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from tests import records
+from tests.certificates import stored
 from tests.certificates.record import Certificate, RATES
 from tests.references import modern
 from tests.references.problem import relative_error, trajectory
@@ -24,10 +26,10 @@ class Peer(NamedTuple):
     why: str = ""
 
     def error(self, source: list[Any], certificate: Certificate) -> float:
-        """Of optax, relative to the distance that the source travels."""
+        """Of optax, at the steps that are stored, over the source's distance."""
         first, grads = certificate.start()
-        theirs, _ = trajectory(self.make(), first, grads, "standard")
-        return relative_error(theirs, source, first)
+        theirs, _ = trajectory(self.make(), first, grads, "standard", certificate.extra)
+        return relative_error(stored.kept(theirs), source, first)
 
 
 def _same(
@@ -172,6 +174,9 @@ PEERS = [
 ]
 
 
+PEERS += records.everything("PEERS")
+
+
 class Unsound(NamedTuple):
     """A package that does not follow the paper it names, at one setting."""
 
@@ -239,3 +244,6 @@ def nan_lengths() -> int:
         for length in range(1, 200)
     )
     return sum(bool(jnp.isnan(end)) for end in ends)
+
+
+UNSOUND += records.everything("UNSOUND")

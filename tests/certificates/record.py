@@ -23,6 +23,7 @@ class Certificate(NamedTuple):
     settings: dict[str, Any]  # those of the source
     problem: str = "vector"
     transcription: Callable[..., Any] | None = None
+    extra: Callable[[Any, Any], dict[str, Any]] | None = None
 
     def start(self) -> Problem:
         """First parameters, and the gradients of every step."""
@@ -35,12 +36,19 @@ class Certificate(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Settings of one optimizer against one source."""
+    """Settings of one optimizer against one source.
+
+    A transcription takes the first parameters, the gradients and the settings, and
+    returns the parameters after each step. `extra` makes the further arguments of
+    jopt's update, such as `value`, from parameters and gradient.
+    """
 
     optimizer: str
-    source: str
+    source: str  # a class of a package, such as "torch.optim.Adam", or `PAPER`
     pairs: Iterable[tuple[Any, dict[str, Any]]]  # jopt's, or a transform; the source's
     problem: str = "vector"
+    transcription: Callable[..., Any] | None = None
+    extra: Callable[[Any, Any], dict[str, Any]] | None = None
 
 
 RAMP = jopt.linear_schedule(0.2, 0.02, 8)

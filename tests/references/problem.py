@@ -4,6 +4,8 @@ Parameters are an array or a dict of arrays; gradients are heavy-tailed: one of 
 step, of Student's t with 1.5 degrees of freedom. All is float64.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,6 +15,7 @@ import optax
 
 Tree = Any
 Problem = tuple[Tree, list[Tree]]
+Extra = Callable[[Tree, Tree], dict[str, Any]]
 
 
 def vector(steps: int = 12, size: int = 7) -> Problem:
@@ -56,11 +59,14 @@ def shapes(steps: int = 8) -> Problem:
 PROBLEMS = {"vector": vector, "tree": tree, "matrix": matrix, "shapes": shapes}
 
 
-@jax.jit
-def _run(tx: Any, params: Tree, grads: Tree) -> tuple[Tree, Tree]:
+@partial(jax.jit, static_argnames="extra")
+def _run(
+    tx: Any, params: Tree, grads: Tree, extra: Extra | None = None
+) -> tuple[Tree, Tree]:
     def step(carry: tuple[Tree, Tree], g: Tree) -> tuple[tuple[Tree, Tree], Tree]:
         params, state = carry
-        updates, state = tx.update(g, state, params)
+        more = extra(params, g) if extra else {}
+        updates, state = tx.update(g, state, params, **more)
         params = optax.apply_updates(params, updates)
         return (params, state), params
 
@@ -69,12 +75,17 @@ def _run(tx: Any, params: Tree, grads: Tree) -> tuple[Tree, Tree]:
 
 
 def trajectory(
-    tx: Any, first: Tree, grads: list[Tree], precision: str = "strict"
+    tx: Any,
+    first: Tree,
+    grads: list[Tree],
+    precision: str = "strict",
+    extra: Extra | None = None,
 ) -> tuple[list[Tree], Tree]:
     """The parameters after each step, and the last state, in float64.
 
     A transform of jopt is an argument of the compiled run, so that settings which
-    differ in numbers alone share it. One of optax is closed over.
+    differ in numbers alone share it. One of optax is closed over. `extra` makes further
+    arguments of the update from parameters and gradient.
     """
     rank = "raise" if precision == "strict" else "allow"
     run = _run if _is_value(tx) else _closed(tx)
@@ -84,7 +95,7 @@ def trajectory(
         jax.numpy_rank_promotion(rank),
     ):
         stacked = jax.tree.map(lambda *g: jnp.stack(g), *grads)
-        path, state = run(tx, jax.tree.map(jnp.asarray, first), stacked)
+        path, state = run(tx, jax.tree.map(jnp.asarray, first), stacked, extra=extra)
     path = jax.tree.map(np.asarray, path)
     return [jax.tree.map(lambda x, i=i: x[i], path) for i in range(len(grads))], state
 
@@ -95,8 +106,11 @@ def _is_value(tx: Any) -> bool:
 
 
 def _closed(tx: Any) -> Any:
-    run = jax.jit(lambda params, grads: _run.__wrapped__(tx, params, grads))
-    return lambda _, params, grads: run(params, grads)
+    def run(_: Any, params: Tree, grads: Tree, extra: Extra | None) -> Any:
+        closed = partial(_run.__wrapped__, tx, extra=extra)
+        return jax.jit(closed)(params, grads)
+
+    return run
 
 
 def relative_error(ours: list[Tree], theirs: list[Tree], first: Tree) -> float:
