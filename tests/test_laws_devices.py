@@ -38,7 +38,7 @@ EVERYDAY = (
     "schedule_free_adamw",
     "set_to_zero",
 )
-IN_TWO = ("adam", "add_noise", "clip_by_global_norm", "muon", "prodigy")
+IN_TWO = ("add_noise", "lamb")
 
 
 def check(case, full=False):
@@ -63,9 +63,10 @@ def test_transform_is_the_same_on_eight_devices(name):
 @pytest.mark.slow
 @pytest.mark.multidevice
 @pytest.mark.parametrize("name", sorted(TRANSFORMS))
-def test_every_configuration_is_the_same_in_every_layout(name):
-    for case in TRANSFORMS[name]:
-        check(case, full=True).assert_ok()
+def test_every_configuration_is_the_same_on_eight_devices(name):
+    every, (first, *_) = TRANSFORMS[name], TRANSFORMS[name]
+    for case in every:
+        check(case, full=case is first).assert_ok()  # the first, in every layout
 
 
 def in_processes(names, timeout):

@@ -131,7 +131,9 @@ def sharded_run(s: Subject, axes: str, name: str) -> Sharded:
         try:
             u, state, p = compiled(g, state, p, _extra(s, t))
         except ValueError as error:
-            raise Broken(f"{what}: step {t + 1} needs another program; {error}") from None
+            raise Broken(
+                f"{what}: step {t + 1} needs another program; {error}"
+            ) from None
         for history, new in zip(out, (u, state, p), strict=True):
             history.append(gathered(new))
     return Sharded(what, compiled, shapes, out)
@@ -204,7 +206,7 @@ def _same(s: Subject, ours: PyTree, theirs: PyTree, what: str) -> None:
 def _laid_out(s: Subject) -> None:
     _needs_a_mesh()
     for ours in sharded_runs(s):
-        wanted = _by_shape(ours.compiled.input_shardings[0][2], widened(s).like)
+        wanted = _by_name(ours.compiled.input_shardings[0][2], widened(s).like)
         for how, state in ours.states.items():
             what = f"{ours.what}: `init`, {how}"
             _follows(state, wanted, what)
@@ -216,9 +218,11 @@ def _laid_out(s: Subject) -> None:
         _fixed(ours, like, ours.compiled.input_shardings[0][1], after)
 
 
-def _by_shape(shardings: PyTree, like: PyTree) -> dict[tuple[int, ...], Any]:
+def _by_name(shardings: PyTree, like: PyTree) -> dict[str, tuple[Any, Any]]:
+    """By name of the parameter: its shape and its layout."""
     leaves = zip(*map(jax.tree.leaves, (like, shardings)), strict=True)
-    return {leaf.shape: sharding for leaf, sharding in leaves}
+    rows = ((leaf.shape, sharding) for leaf, sharding in leaves)
+    return dict(zip(trees.names(like), rows, strict=True))
 
 
 def _with_shardings(like: PyTree, shardings: PyTree) -> PyTree:
@@ -229,13 +233,16 @@ def _with_shardings(like: PyTree, shardings: PyTree) -> PyTree:
     )
 
 
-def _follows(tree: PyTree, wanted: dict[tuple[int, ...], Any], what: str) -> None:
-    """Raise unless what is shaped as a parameter is laid out as it is."""
+def _follows(tree: PyTree, wanted: dict[str, tuple[Any, Any]], what: str) -> None:
+    """Raise unless what is named and shaped as a parameter is laid out as it is."""
     for name, leaf in zip(trees.names(tree), jax.tree.leaves(tree), strict=True):
-        rank, sharding = len(leaf.shape), wanted.get(leaf.shape)
-        if rank and sharding and not leaf.sharding.is_equivalent_to(sharding, rank):
-            got, right = (getattr(x, "spec", x) for x in (leaf.sharding, sharding))
-            raise Broken(f"{what}: `{name}` is laid out by {got}, its like by {right}")
+        for param, (shape, sharding) in wanted.items():
+            its = not param or f"/{name}".endswith(f"/{param}")
+            if leaf.shape != shape or not its:
+                continue
+            if not leaf.sharding.is_equivalent_to(sharding, len(shape)):
+                here, there = (getattr(x, "spec", x) for x in (leaf.sharding, sharding))
+                raise Broken(f"{what}: `{name}` is split by {here}, not by {there}")
 
 
 def _fixed(ours: Sharded, like: PyTree, before: PyTree, after: PyTree) -> None:
