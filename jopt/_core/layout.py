@@ -1,8 +1,10 @@
 """Layouts of arrays over explicit mesh axes, where JAX leaves the choice to us."""
 
+import math
 from typing import Any
 
 import jax
+from jax.core import Tracer
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 
@@ -20,7 +22,7 @@ def spec_of(x: jax.Array) -> tuple[Any, ...]:
 
 def over(x: jax.Array, *spec: Any) -> NamedSharding:
     """A layout over the mesh of `x`, by the mesh axes of each axis."""
-    traced = isinstance(x, jax.core.Tracer)
+    traced = isinstance(x, Tracer)
     sharding: Any = jax.typeof(x).sharding if traced else x.sharding
     return NamedSharding(sharding.mesh, PartitionSpec(*spec))
 
@@ -29,7 +31,4 @@ def parts(x: jax.Array, axes: Any) -> int:
     """Into how many parts the mesh axes `axes` split an axis."""
     names = axes if isinstance(axes, tuple) else (axes,)
     shape: Any = jax.typeof(x).sharding.mesh.shape
-    size = 1
-    for name in names:
-        size *= shape[name]
-    return size
+    return math.prod(shape[name] for name in names)

@@ -302,7 +302,8 @@ def _restored(like: PyTree, state: PyTree) -> PyTree:
 
     def restore(old: jax.Array, leaf: np.ndarray) -> jax.Array:
         if jnp.issubdtype(old.dtype, jax.dtypes.prng_key):
-            return jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(old))
+            bits = jnp.asarray(leaf)
+            return jax.random.wrap_key_data(bits, impl=jax.random.key_impl(old))
         return jnp.asarray(leaf)
 
     return jax.tree.map(restore, like, state)
