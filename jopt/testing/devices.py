@@ -23,6 +23,12 @@ DEVICES = (4, 2)  # a mesh of 8, with axes x and y
 STEPS = 3
 AXES = {"Auto": AxisType.Auto, "Explicit": AxisType.Explicit}
 
+QUICK: dict[str, Any] = {  # of compiling; programs so small need no more
+    "xla_backend_optimization_level": 0,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": 1,
+}
+
 Layout = Callable[[int], PartitionSpec]
 
 EVERY = ("x", "y")
@@ -45,12 +51,13 @@ _COLLECTIVE = re.compile(
 )
 
 
-class Sharded(NamedTuple):
-    """A run on a mesh: its program, and what it gave, on the host."""
+class Program(NamedTuple):
+    """A step compiled ahead, and what a run of it gave, on the host."""
 
     what: str
     compiled: Any
-    states: dict[str, PyTree]  # as `init` made them: their shapes and shardings
+    shapes: dict[str, PyTree]  # of states as `init` made them: with their layouts
+    state: PyTree  # as it was made, to tell random keys
     run: Run
 
 
@@ -106,42 +113,48 @@ def gathered(tree: PyTree) -> PyTree:
     return jax.tree.map(gather, tree)
 
 
-def sharded_runs(s: Subject) -> Iterator[Sharded]:
+def on_a_mesh(s: Subject) -> Iterator[Program]:
     """Runs on meshes of both kinds; in the full run, in every layout."""
     for axes in AXES:
         for name in LAYOUTS if s.full else list(LAYOUTS)[:1]:
-            yield sharded_run(s, axes, name)
+            yield program(s, axes, name)
 
 
-@ft.lru_cache(maxsize=8)
-def sharded_run(s: Subject, axes: str, name: str) -> Sharded:
-    """Steps of one program that is compiled ahead and takes what it gave."""
-    what, s = f"{axes} axes, {name}", widened(s)
-    mesh, layout = mesh_of(axes), LAYOUTS[name]
-    p = placed(s.params(), mesh, layout)
-    gradients = [placed(g, mesh, layout) for g in s.gradients(STEPS)]
-    states = {"compiled": jax.jit(s.tx.init)(p)}
+@ft.lru_cache(maxsize=16)
+def program(s: Subject, axes: str = "", name: str = "") -> Program:
+    """A program of one step and a run of it: on a mesh, or else on one device."""
+    s, what = widened(s), f"{axes} axes, {name}" if axes else "one device"
+    place: Callable[[PyTree], PyTree] = ft.partial(jax.tree.map, jnp.asarray)
+    if axes:
+        place = ft.partial(placed, mesh=mesh_of(axes), layout=LAYOUTS[name])
+    p, gradients = place(s.params()), [place(g) for g in s.gradients(STEPS)]
+    made = {"compiled": jax.jit(s.tx.init)(p)}
     if jax.process_count() == 1:
-        states["uncompiled"] = s.tx.init(p)
-    shapes = jax.tree.map(_shape, states)
-    state = states["compiled"]
-    compiled = _stepper(s).lower(gradients[0], state, p, _extra(s, 0)).compile()
+        made["uncompiled"] = s.tx.init(p)
+    shapes = jax.tree.map(_shape, made)
+    state = made["compiled"]
+    compiled = _compiled(s, gradients[0], state, p)
     out = Run([], [], [])
     for t, g in enumerate(gradients):
         try:
             u, state, p = compiled(g, state, p, _extra(s, t))
         except ValueError as error:
-            raise Broken(
-                f"{what}: step {t + 1} needs another program; {error}"
-            ) from None
+            raise Broken(f"{what}: step {t + 1} compiles anew: {error}") from None
         for history, new in zip(out, (u, state, p), strict=True):
             history.append(gathered(new))
-    return Sharded(what, compiled, shapes, out)
+    return Program(what, compiled, shapes, made.get("uncompiled"), out)
 
 
-def _stepper(s: Subject) -> Any:
-    """The step, with the state and the parameters donated."""
-    return jax.jit(ft.partial(one_step, s.tx), donate_argnums=(1, 2), keep_unused=True)
+def _compiled(s: Subject, g: PyTree, state: PyTree, p: PyTree) -> Any:
+    """The step as a program, with the state and the parameters donated."""
+    step = jax.jit(ft.partial(one_step, s.tx), donate_argnums=(1, 2), keep_unused=True)
+    lowered = step.lower(g, state, p, _extra(s, 0))
+    if not s.full:
+        try:
+            return lowered.compile(compiler_options=QUICK)
+        except Exception:  # another version of XLA, which does not know them
+            pass
+    return lowered.compile()
 
 
 def _extra(s: Subject, t: int) -> dict[str, Any]:
@@ -179,13 +192,13 @@ def _needs_devices() -> None:
 )
 def _same_on_a_mesh(s: Subject) -> None:
     _needs_a_mesh()
-    for ours in sharded_runs(s):
+    for ours in on_a_mesh(s):
         _same_run(s, ours)
 
 
-def _same_run(s: Subject, ours: Sharded) -> None:
+def _same_run(s: Subject, ours: Program) -> None:
     """Raise unless a run on a mesh is that on one device."""
-    theirs = widened(s).run(widened(s).gradients(STEPS))
+    theirs = program(s).run
     for t, u in enumerate(ours.run.updates):
         _same(s, u, theirs.updates[t], f"{ours.what}: the update of step {t + 1}")
     _same(s, ours.run.params[-1], theirs.params[-1], f"{ours.what}: the parameters")
@@ -205,13 +218,13 @@ def _same(s: Subject, ours: PyTree, theirs: PyTree, what: str) -> None:
 )
 def _laid_out(s: Subject) -> None:
     _needs_a_mesh()
-    for ours in sharded_runs(s):
+    for ours in on_a_mesh(s):
         wanted = _by_name(ours.compiled.input_shardings[0][2], widened(s).like)
-        for how, state in ours.states.items():
+        for how, state in ours.shapes.items():
             what = f"{ours.what}: `init`, {how}"
             _follows(state, wanted, what)
         update, after, params = ours.compiled.output_shardings
-        like = ours.states["compiled"]
+        like = ours.shapes["compiled"]
         _follows(_with_shardings(like, after), wanted, f"{ours.what}: after a step")
         for part in (update, params):
             _follows(_with_shardings(widened(s).like, part), wanted, ours.what)
@@ -245,7 +258,7 @@ def _follows(tree: PyTree, wanted: dict[str, tuple[Any, Any]], what: str) -> Non
                 raise Broken(f"{what}: `{name}` is split by {here}, not by {there}")
 
 
-def _fixed(ours: Sharded, like: PyTree, before: PyTree, after: PyTree) -> None:
+def _fixed(ours: Program, like: PyTree, before: PyTree, after: PyTree) -> None:
     """Raise unless a step leaves the state laid out as it takes it."""
     every = zip(*map(jax.tree.leaves, (like, before, after)), strict=True)
     for name, (leaf, here, there) in zip(trees.names(like), every, strict=True):
@@ -266,7 +279,7 @@ def _same_in_processes(s: Subject) -> None:
             "needs 2 processes that share a mesh, by `jax.distributed.initialize`"
         )
     _needs_devices()
-    for ours in sharded_runs(s):
+    for ours in on_a_mesh(s):
         _same_run(s, ours)
 
 
@@ -278,35 +291,27 @@ def _same_in_processes(s: Subject) -> None:
 )
 def _moves(s: Subject) -> None:
     _needs_a_mesh()
-    w = widened(s)
-    plain = w.run(w.gradients(STEPS))
-    g = w.gradients(STEPS)[-1]
-    for ours in sharded_runs(s):
-        like, before = plain.states[-2], ours.run
-        state = _restored(like, before.states[-2])
-        u, _, _ = w.step(g, state, _device(before.params[-2]), w.extra(STEPS - 1))
-        _same(s, u, before.updates[-1], f"{ours.what}: from eight devices to one")
-        places = ours.compiled.input_shardings[0]
-        given = (g, _restored(like, gathered(like)), gathered(plain.params[-2]))
-        moved = [_put(x, at) for x, at in zip(given, places[:3], strict=True)]
-        u, _, _ = ours.compiled(*moved, _extra(w, STEPS - 1))
-        _same(s, gathered(u), plain.updates[-1], f"{ours.what}: from one to eight")
+    alone = program(s)
+    for mesh in on_a_mesh(s):
+        _moved(s, mesh, alone, f"{mesh.what}: from eight devices to one")
+        _moved(s, alone, mesh, f"{mesh.what}: from one device to eight")
 
 
-def _device(tree: PyTree) -> PyTree:
-    return jax.tree.map(jnp.asarray, tree)
+def _moved(s: Subject, here: Program, there: Program, what: str) -> None:
+    """Raise unless the last step of a run may be made by another program."""
+    state = jax.tree.map(_restored, here.state, here.run.states[-2])
+    given = widened(s).gradients(STEPS)[-1], state, here.run.params[-2]
+    places = there.compiled.input_shardings[0][:3]
+    u, _, _ = there.compiled(*map(_put, given, places), _extra(s, STEPS - 1))
+    _same(s, gathered(u), here.run.updates[-1], what)
 
 
-def _restored(like: PyTree, state: PyTree) -> PyTree:
-    """A state from the host, its random keys made keys again."""
-
-    def restore(old: jax.Array, leaf: np.ndarray) -> jax.Array:
-        if jnp.issubdtype(old.dtype, jax.dtypes.prng_key):
-            bits = jnp.asarray(leaf)
-            return jax.random.wrap_key_data(bits, impl=jax.random.key_impl(old))
-        return jnp.asarray(leaf)
-
-    return jax.tree.map(restore, like, state)
+def _restored(old: jax.Array, leaf: np.ndarray) -> jax.Array:
+    """A leaf of a state from the host; a random key made a key again."""
+    array = jnp.asarray(leaf)
+    if jnp.issubdtype(old.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(array, impl=jax.random.key_impl(old))
+    return array
 
 
 def _put(tree: PyTree, shardings: PyTree) -> PyTree:
@@ -327,7 +332,7 @@ def _communicates_little(s: Subject) -> None:
     _needs_a_mesh()
     if s.has("matrix"):
         raise NotApplicable("it works on whole rows, columns or matrices")
-    for ours in sharded_runs(s):
+    for ours in on_a_mesh(s):
         numbers = filter(trees.is_inexact, jax.tree.leaves(ours.run.states[-1]))
         silent = s.has("elementwise") and all(map(np.ndim, numbers))
         for kind, shape in collectives(ours.compiled.as_text()):
