@@ -216,8 +216,10 @@ def _iterate(
 
 def _gram(y: jax.Array) -> jax.Array:
     """The products of the rows of each matrix, the same on every device."""
-    where = layout.over(y, None, None, None) if layout.explicit(y) else None
-    return jnp.matmul(y, jnp.conj(y.mT), out_sharding=where)
+    if not layout.explicit(y):
+        return y @ jnp.conj(y.mT)
+    whole = layout.over(y, None, None, None)
+    return jnp.einsum("nij,nkj->nik", y, jnp.conj(y), out_sharding=whole)
 
 
 def _is_tall(x: jax.Array) -> bool:
