@@ -10,6 +10,8 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike, DTypeLike
 
+from jopt._core import layout
+
 PyTree = Any
 
 
@@ -96,4 +98,7 @@ def divide(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
     """The quotient, with 0/0 = 0."""
     zero = denominator == 0
     safe = jnp.where(zero, jnp.ones_like(denominator), denominator)
-    return jnp.where(zero, jnp.zeros_like(numerator), numerator / safe)
+    quotient = numerator / safe
+    if layout.explicit(quotient):  # a choice wants all three laid out alike
+        zero = zero | jnp.zeros_like(quotient, bool)
+    return jnp.where(zero, jnp.zeros_like(quotient), quotient)
