@@ -18,7 +18,7 @@ from tests.case import (
 )
 from tests.cases_stages import STAGES, WRAPPERS
 
-SCHEDULES = records.merged("SCHEDULES", cases_schedules.SCHEDULES)
+SCHEDULES = records.collected("SCHEDULES", cases_schedules.SCHEDULES)
 SCHEDULE_SKIPS = records.merged("SCHEDULE_SKIPS", cases_schedules.SCHEDULE_SKIPS)
 
 OPTIMIZERS: dict[str, list[Case]] = {

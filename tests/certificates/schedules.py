@@ -15,7 +15,7 @@ from tests.certificates import schedule_table
 from tests.certificates.schedule_table import Curve
 
 STEPS = 1001
-TABLE = records.merged("SCHEDULE_CERTIFICATES", schedule_table.TABLE)
+TABLE = records.collected("SCHEDULE_CERTIFICATES", schedule_table.TABLE)
 
 
 class ScheduleCertificate(NamedTuple):
@@ -25,7 +25,9 @@ class ScheduleCertificate(NamedTuple):
     schedule: str
     made: jopt.Schedule
     arguments: tuple[Any, ...]
-    source: str  # "torch.<class>", "keras.<class>", "pytorch_optimizer.<function>"
+    source: (
+        str  # "torch.<class>", "keras.<class>", "pytorch_optimizer.<function>", or told
+    )
     settings: dict[str, Any]
     curve: Curve | None = None
 

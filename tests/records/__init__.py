@@ -6,7 +6,8 @@ may have `PEERS` and `UNSOUND` as in `tests.certificates.peers`.
 
 A module of schedules has `SCHEDULES`, a few of each name, for the laws, and
 `SCHEDULE_CERTIFICATES`, rows as in `tests.certificates.schedule_table`; it may have
-`SCHEDULE_SKIPS`, the laws left out, with reasons.
+`SCHEDULE_SKIPS`, the laws left out, with reasons. Several modules may have schedules
+and rows of one name.
 """
 
 import importlib
@@ -38,4 +39,13 @@ def merged(attribute: str, first: Mapping[str, Any] | None = None) -> dict[str, 
         twice = found.keys() & more.keys()
         assert not twice, f"{module.__name__} has {twice} again"
         found |= more
+    return found
+
+
+def collected(attribute: str, first: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """What all modules have under a name, by key, one after the other."""
+    found = {key: list(rows) for key, rows in first.items()}
+    for module in MODULES:
+        for key, rows in getattr(module, attribute, {}).items():
+            found.setdefault(key, []).extend(rows)
     return found
