@@ -1,6 +1,7 @@
 """Records of the schedules that PyTorch, Keras, TensorFlow and papers have besides."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import jopt
@@ -160,12 +161,16 @@ def running_product(t):
     return np.cumprod([0.3] + [1 - 0.5 / (s + 1) for s in t[1:]])
 
 
+def floats(t):
+    return jnp.asarray(t, jnp.result_type(float))
+
+
 def factor(t):
-    return 1 - 0.5 / (t + 1.0)
+    return 1 - 0.5 / (floats(t) + 1.0)
 
 
 def lowered(t):
-    return 0.3 * 0.95**t
+    return 0.3 * 0.95 ** floats(t)
 
 
 def epochs(t):
@@ -234,7 +239,11 @@ SCHEDULE_CERTIFICATES = {
         ),
     ],
     "cumulative_schedule": [
-        ((0.3, factor, 1000), "torch.MultiplicativeLR", {"lr_lambda": factor}),
+        (
+            (0.3, factor, 1000),
+            "torch.MultiplicativeLR",
+            {"lr_lambda": lambda t: 1 - 0.5 / (t + 1)},
+        ),
         ((0.3, factor, 1000), PAPER, running_product),
         ((0.3, 0.95, 90), PAPER, lambda t: 0.3 * 0.95 ** np.minimum(t, 90)),
     ],
