@@ -5,10 +5,16 @@ from jopt.optimizers import (
     FactoredState as FactoredState,
     ProdigyState as ProdigyState,
     RelativeStepState as RelativeStepState,
+    ScaleByAdaboundState as ScaleByAdaboundState,
+    ScaleByAdanState as ScaleByAdanState,
+    ScaleByAdemamixState as ScaleByAdemamixState,
     ScaleByLionState as ScaleByLionState,
     ScaleByNadamState as ScaleByNadamState,
+    ScaleByQhmState as ScaleByQhmState,
     ScaleByRmsWithCountState as ScaleByRmsWithCountState,
     ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState,
+    ScaleBySimplifiedAdemamixState as ScaleBySimplifiedAdemamixState,
+    ScaleBySophiaState as ScaleBySophiaState,
     ScheduleFreeState as ScheduleFreeState,
 )
 from jopt.precision import (

@@ -1,5 +1,17 @@
 """The optimizers: ready chains, one family a file."""
 
+from jopt.optimizers.adabelief import (
+    acprop as acprop,
+    adabelief as adabelief,
+    scale_by_acprop as scale_by_acprop,
+    scale_by_belief as scale_by_belief,
+)
+from jopt.optimizers.adabound import (
+    adabound as adabound,
+    amsbound as amsbound,
+    scale_by_adabound as scale_by_adabound,
+    ScaleByAdaboundState as ScaleByAdaboundState,
+)
 from jopt.optimizers.adadelta import (
     adadelta as adadelta,
     scale_by_adadelta as scale_by_adadelta,
@@ -21,16 +33,42 @@ from jopt.optimizers.adam import (
     adamw as adamw,
     scale_by_adam as scale_by_adam,
 )
+from jopt.optimizers.adam_atan2 import (
+    adam_atan2 as adam_atan2,
+    scale_by_adam_atan2 as scale_by_adam_atan2,
+)
 from jopt.optimizers.adamax import (
     adamax as adamax,
     adamaxw as adamaxw,
     scale_by_adamax as scale_by_adamax,
+)
+from jopt.optimizers.adan import (
+    adan as adan,
+    scale_by_adan as scale_by_adan,
+    scale_by_proximal_decay as scale_by_proximal_decay,
+    ScaleByAdanState as ScaleByAdanState,
+)
+from jopt.optimizers.ademamix import (
+    ademamix as ademamix,
+    scale_by_ademamix as scale_by_ademamix,
+    scale_by_simplified_ademamix as scale_by_simplified_ademamix,
+    ScaleByAdemamixState as ScaleByAdemamixState,
+    ScaleBySimplifiedAdemamixState as ScaleBySimplifiedAdemamixState,
+    simplified_ademamix as simplified_ademamix,
+)
+from jopt.optimizers.adopt import (
+    adopt as adopt,
+    scale_by_adopt as scale_by_adopt,
 )
 from jopt.optimizers.amsgrad import (
     amsgrad as amsgrad,
     scale_by_amsgrad as scale_by_amsgrad,
 )
 from jopt.optimizers.lamb import lamb as lamb
+from jopt.optimizers.laprop import (
+    laprop as laprop,
+    scale_by_laprop as scale_by_laprop,
+)
 from jopt.optimizers.lars import (
     lars as lars,
     scale_by_lars as scale_by_lars,
@@ -50,6 +88,13 @@ from jopt.optimizers.prodigy import (
     prodigy as prodigy,
     ProdigyState as ProdigyState,
     scale_by_prodigy as scale_by_prodigy,
+)
+from jopt.optimizers.qhadam import (
+    qhadam as qhadam,
+    qhm as qhm,
+    scale_by_qhadam as scale_by_qhadam,
+    scale_by_qhm as scale_by_qhm,
+    ScaleByQhmState as ScaleByQhmState,
 )
 from jopt.optimizers.radam import (
     radam as radam,
@@ -72,4 +117,17 @@ from jopt.optimizers.sgd import sgd as sgd
 from jopt.optimizers.signum import (
     sign_sgd as sign_sgd,
     signum as signum,
+)
+from jopt.optimizers.sophia import (
+    scale_by_sophia as scale_by_sophia,
+    ScaleBySophiaState as ScaleBySophiaState,
+    sophia as sophia,
+)
+from jopt.optimizers.stable_adamw import (
+    scale_by_stable_adamw as scale_by_stable_adamw,
+    stable_adamw as stable_adamw,
+)
+from jopt.optimizers.yogi import (
+    scale_by_yogi as scale_by_yogi,
+    yogi as yogi,
 )
