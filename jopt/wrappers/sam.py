@@ -22,7 +22,7 @@ class SamState(NamedTuple):
 class LookSamState(NamedTuple):
     """State of `looksam`."""
 
-    count: jax.Array
+    steps_since_look: jax.Array  # 0 where the next step takes a second gradient
     sideways: PyTree  # the part of the sharp gradient across the plain one
     inner_state: PyTree
 
@@ -234,10 +234,11 @@ def looksam(
 
             return jax.tree.map(leaf, updates, unit), sideways
 
-        now = state.count % every_k == 0
+        now = state.steps_since_look == 0
         g, sideways = lax.cond(now, look, reuse, state.sideways)
         out, inner_state = pair.update(g, state.inner_state, params, **extra)
-        count = nx.increment(state.count)
+        last = state.steps_since_look >= every_k - 1
+        count = jnp.where(last, 0, state.steps_since_look + 1)
         return out, LookSamState(count, sideways, inner_state)
 
     return Pair(init, update)

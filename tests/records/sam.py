@@ -8,7 +8,7 @@ from tests.case import FADING, RATE, record, Vary
 from tests.certificates.record import PAPER, RAMP, RATES, Rows
 from tests.references.walk import Adam, at, stepped, total, walk
 
-SHARP = "odd complex descends global_scalar"
+SHARP = "odd complex descends global_scalar scale_invariant"
 NEEDS = "params grad_fn"
 
 CASES = {
