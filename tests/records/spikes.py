@@ -23,8 +23,8 @@ WINDOW = 4
 
 CASES = {
     "ada_gc": record(
-        jopt.ada_gc(warmup_steps=2),
-        jopt.ada_gc(100.0, 2.0, 0.9, warmup_steps=2),
+        Vary(jopt.ada_gc(warmup_steps=2), "+scale_invariant"),
+        jopt.ada_gc(45.0, 0.8, 0.9, warmup_steps=2),
         tags="odd translation_invariant still complex global_scalar",
     ),
     "apply_every": record(
