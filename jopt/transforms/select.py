@@ -6,7 +6,7 @@ from typing import Any, cast
 import jax
 import optax
 
-from jopt._core import select, trees, warn
+from jopt._core import extras, select, trees, warn
 from jopt._core.spec import did_you_mean
 from jopt._core.transform import Transform, transform
 from jopt._core.types import Inner, Inners, Mask, Pair, PyTree
@@ -237,6 +237,7 @@ def _update(
 
     some = None if params is None else trees.hide(params, keep)
     extra = {name: shown(value) for name, value in extra.items()}
+    extra = extras.narrowed(extra, params, keep)
     out, inner = pair.update(
         trees.hide(updates, keep), state.inner_state, some, **extra
     )
