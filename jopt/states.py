@@ -1,6 +1,10 @@
 """The states of all transforms, by name: named tuples of arrays."""
 
-from jopt.matrix import ScaleByMuonState as ScaleByMuonState
+from jopt.matrix import (
+    ScaleByApolloState as ScaleByApolloState,
+    ScaleByGaloreState as ScaleByGaloreState,
+    ScaleByMuonState as ScaleByMuonState,
+)
 from jopt.optimizers import (
     FactoredState as FactoredState,
     ProdigyState as ProdigyState,
@@ -15,6 +19,7 @@ from jopt.optimizers import (
     ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState,
     ScaleBySimplifiedAdemamixState as ScaleBySimplifiedAdemamixState,
     ScaleBySophiaState as ScaleBySophiaState,
+    ScaleByStableSpamState as ScaleByStableSpamState,
     ScheduleFreeState as ScheduleFreeState,
 )
 from jopt.precision import (
@@ -25,10 +30,27 @@ from jopt.precision import (
 )
 from jopt.transforms import (
     AccumulateState as AccumulateState,
+    AdaGcState as AdaGcState,
+    ApplyEveryState as ApplyEveryState,
     ApplyIfFiniteState as ApplyIfFiniteState,
     ClipByGlobalNormState as ClipByGlobalNormState,
     DampenedTraceState as DampenedTraceState,
     EmaParamsState as EmaParamsState,
+    GrokfastState as GrokfastState,
     LookaheadState as LookaheadState,
+    MarsCorrectionState as MarsCorrectionState,
     MonitorState as MonitorState,
+    ZclipState as ZclipState,
+    ZeroNansState as ZeroNansState,
+)
+from jopt.wrappers import (
+    CautiousState as CautiousState,
+    ConditionallyTransformState as ConditionallyTransformState,
+    EmaNesterovState as EmaNesterovState,
+    ExtragradientState as ExtragradientState,
+    LookSamState as LookSamState,
+    OuterNesterovState as OuterNesterovState,
+    SamState as SamState,
+    SkipLargeUpdatesState as SkipLargeUpdatesState,
+    SkipSpikesState as SkipSpikesState,
 )

@@ -64,6 +64,10 @@ from jopt.optimizers.amsgrad import (
     amsgrad as amsgrad,
     scale_by_amsgrad as scale_by_amsgrad,
 )
+from jopt.optimizers.cautious import (
+    cadamw as cadamw,
+    clion as clion,
+)
 from jopt.optimizers.lamb import lamb as lamb
 from jopt.optimizers.laprop import (
     laprop as laprop,
@@ -78,6 +82,7 @@ from jopt.optimizers.lion import (
     scale_by_lion as scale_by_lion,
     ScaleByLionState as ScaleByLionState,
 )
+from jopt.optimizers.mars import mars as mars
 from jopt.optimizers.nadam import (
     nadam as nadam,
     nadamw as nadamw,
@@ -122,6 +127,13 @@ from jopt.optimizers.sophia import (
     scale_by_sophia as scale_by_sophia,
     ScaleBySophiaState as ScaleBySophiaState,
     sophia as sophia,
+)
+from jopt.optimizers.spam import (
+    scale_by_spam as scale_by_spam,
+    scale_by_stable_spam as scale_by_stable_spam,
+    ScaleByStableSpamState as ScaleByStableSpamState,
+    spam as spam,
+    stable_spam as stable_spam,
 )
 from jopt.optimizers.stable_adamw import (
     scale_by_stable_adamw as scale_by_stable_adamw,
