@@ -2,7 +2,7 @@
 
 A module has `CASES`, what the laws are to find of each name (see `tests.case`), and
 `CERTIFICATES`, what each name is compared with (see `tests.certificates.record`). It
-may have `PEERS` and `UNSOUND` as in `tests.certificates.peers`.
+may have `PEERS` and `UNSOUND` of `tests.certificates.peer`.
 """
 
 import importlib
