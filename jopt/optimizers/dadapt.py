@@ -38,8 +38,8 @@ from jopt.transforms.scale import scale
 class DAdaptSGDState(NamedTuple):
     """State of `scale_by_dadapt_sgd`."""
 
-    grad_sum: PyTree  # of the steps taken: gradients times step sizes
-    params0: PyTree  # the initial parameters
+    grad_sum: PyTree  # of the gradients times the step sizes
+    trace: PyTree  # how far the steps lag behind it; empty without momentum
     estim_lr: jax.Array  # the estimate: how far the solution is
     numerator_weighted: jax.Array
     g0_norm: jax.Array  # of the first gradient that is not 0
@@ -59,7 +59,7 @@ class DAdaptAdamWState(NamedTuple):
 @optimizer(rates=(0.1, 10.0), tags=("parameter-free", "momentum"))
 def dadapt_sgd(
     learning_rate: LearningRate = 1.0,
-    momentum: Momentum = 0.0,
+    momentum: Momentum = None,
     estim_lr0: Positive = 1e-6,
     weight_decay: Switch = 0.0,
     growth_rate: Growth = None,
@@ -76,11 +76,12 @@ def dadapt_sgd(
         r = r + k * <g, s>
         s = s + k * g
         d = max(d, 2 * r / |s|)
-        params += (1 - momentum) * (params0 - s - params)
+        u = momentum * u + k * g
+        params -= (1 - momentum) * u
 
     Args:
         learning_rate: Multiplies the estimate.
-        momentum: Weight of the present parameters in the next, in [0, 1).
+        momentum: Weight of the past steps, in [0, 1). 0 or `None` turns it off.
         estim_lr0: The first estimate, well below the truth.
         weight_decay: Decay that is added to the gradient.
         growth_rate: The largest factor, >= 1, by which the estimate grows in a step;
@@ -88,7 +89,8 @@ def dadapt_sgd(
         mask: Which leaves decay. Defaults to all.
 
     Returns:
-        A transform with two buffers per parameter. It needs `params`.
+        A transform with one buffer per parameter, two with momentum. It needs `params`
+        if it decays.
 
     Example:
         >>> from jopt import dadapt_sgd
@@ -185,7 +187,7 @@ def dadapt_adamw(
 @transform
 def scale_by_dadapt_sgd(
     learning_rate: LearningRate = 1.0,
-    momentum: Momentum = 0.0,
+    momentum: Momentum = None,
     estim_lr0: Positive = 1e-6,
     growth_rate: Growth = None,
 ) -> Pair:
@@ -195,12 +197,12 @@ def scale_by_dadapt_sgd(
 
     Args:
         learning_rate: Multiplies the estimate.
-        momentum: Weight of the present parameters in the next, in [0, 1).
+        momentum: Weight of the past steps, in [0, 1). 0 or `None` turns it off.
         estim_lr0: The first estimate.
         growth_rate: The largest growth of the estimate in a step; `None`: no limit.
 
     Returns:
-        A transform with two buffers per parameter. It needs `params`.
+        A transform with one buffer per parameter, two with momentum.
 
     Reference:
         Defazio and Mishchenko, "Learning-Rate-Free Learning by D-Adaptation", ICML
@@ -210,15 +212,14 @@ def scale_by_dadapt_sgd(
     def init(params):
         return DAdaptSGDState(
             grad_sum=trees.zeros_like(params),
-            params0=trees.copy_like(params),
+            trace=() if is_off(momentum) else trees.zeros_like(params),
             estim_lr=jnp.array(number(estim_lr0), copy=True),
             numerator_weighted=number(0.0),
             g0_norm=number(0.0),
         )
 
     def update(updates, state, params=None, **extra):
-        del extra
-        params = sums.needed(params, "scale_by_dadapt_sgd")
+        del params, extra
         first, d = state.g0_norm, state.estim_lr
         first = jnp.where(first == 0, number(norms.global_norm(updates)), first)
         unit = nx.divide(number(1.0), first)
@@ -226,19 +227,16 @@ def scale_by_dadapt_sgd(
         # g / |g0| before all else: it is of the order of 1
         g = jax.tree.map(lambda g: times(g, unit), updates)
         r = state.numerator_weighted + k * sums.dot(g, state.grad_sum)
-        s = jax.tree.map(lambda g, s: s + times(g, k).astype(s.dtype), g, state.grad_sum)
+        out = jax.tree.map(lambda g: times(g, k), g)
+        s = jax.tree.map(lambda u, s: s + u.astype(s.dtype), out, state.grad_sum)
         length = number(norms.global_norm(s))
         d = larger(d, 2.0 * nx.divide(r, length), growth_rate)
-        gone = sums.displacement(params, state.params0)
-
-        def step(s, w):
-            apart = s + w
-            if is_off(momentum):
-                return apart
-            return times(apart, 1.0 - nx.cast(momentum, apart.dtype))
-
-        out = jax.tree.map(step, s, gone)
-        return out, DAdaptSGDState(s, state.params0, d, r, first)
+        lag = ()
+        if not is_off(momentum):
+            out = jax.tree.map(jnp.add, out, like(state.trace, out))
+            lag = like(jax.tree.map(lambda u: times(u, momentum), out), state.trace)
+            out = jax.tree.map(lambda u, e: u - e.astype(u.dtype), out, lag)
+        return out, DAdaptSGDState(s, lag, d, r, first)
 
     return Pair(init, update)
 

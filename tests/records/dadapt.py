@@ -10,22 +10,26 @@ from tests.certificates.record import PAPER, RAMP, RATES, Rows
 
 TAGS = "odd translation_invariant still complex descends scale_invariant global_scalar"
 START = {"estim_lr0": 1e-2}
+SOON = {"learning_rate": 10.0, "estim_lr0": 1e-3}  # it grows in the first steps
 
 CASES = {
     "dadapt_sgd": record(
         jopt.dadapt_sgd(**START),
-        jopt.dadapt_sgd(momentum=0.5, **START),
+        Vary(jopt.dadapt_sgd(momentum=0.5, **START), memory=2),
         jopt.dadapt_sgd(growth_rate=1.1, **START),
-        Vary(jopt.dadapt_sgd(weight_decay=0.1, **START), f"{DECAY} -scale_invariant"),
-        jopt.dadapt_sgd(FADING, momentum=0.9, **START),
+        Vary(
+            jopt.dadapt_sgd(weight_decay=0.1, **START),
+            f"{DECAY} -scale_invariant",
+            needs="params",
+        ),
+        Vary(jopt.dadapt_sgd(FADING, momentum=0.9, **START), memory=2),
         tags=TAGS,
-        needs="params",
-        memory=2,
+        memory=1,
     ),
     "dadapt_adamw": record(
-        jopt.dadapt_adamw(**START),
+        jopt.dadapt_adamw(estim_lr0=1e-3),
         jopt.dadapt_adamw(b1=0.5, b2=0.9, **START),
-        jopt.dadapt_adamw(use_bias_correction=True, growth_rate=1.5, **START),
+        jopt.dadapt_adamw(10.0, use_bias_correction=True, growth_rate=1.5, **START),
         Vary(
             jopt.dadapt_adamw(weight_decay=0.1, **START),
             "-translation_invariant -still",
@@ -36,23 +40,22 @@ CASES = {
         memory=3,
     ),
     "dadapt_lion": record(
-        jopt.dadapt_lion(**START),
-        jopt.dadapt_lion(b1=0.5, **START),
-        jopt.dadapt_lion(b2=0.9, **START),
+        jopt.dadapt_lion(**SOON),
+        jopt.dadapt_lion(b1=0.5, **SOON),
+        Vary(jopt.dadapt_lion(b2=0.9, **SOON), "-descends"),  # it overshoots
         Vary(
-            jopt.dadapt_lion(weight_decay=0.1, **START),
-            "-translation_invariant -still",
+            jopt.dadapt_lion(weight_decay=0.1, **SOON),
+            "-translation_invariant -still -descends",
             needs="params",
         ),
-        jopt.dadapt_lion(FADING, **START),
+        jopt.dadapt_lion(jopt.linear_schedule(10.0, 5.0, 10), estim_lr0=1e-3),
         tags=TAGS,
         memory=2,
     ),
     "scale_by_dadapt_sgd": record(
-        Vary(jopt.scale_by_dadapt_sgd(**START), "-descends"),
+        Vary(jopt.scale_by_dadapt_sgd(**START), "-descends", memory=1),
         jopt.chain(jopt.scale_by_dadapt_sgd(momentum=0.5, **START), jopt.scale(-1.0)),
         tags=TAGS,
-        needs="params",
         memory=2,
     ),
     "scale_by_dadapt_adamw": record(
@@ -62,8 +65,8 @@ CASES = {
         memory=3,
     ),
     "scale_by_dadapt_lion": record(
-        Vary(jopt.scale_by_dadapt_lion(**START), "-descends"),
-        jopt.chain(jopt.scale_by_dadapt_lion(b1=0.5, **START), jopt.scale(-1.0)),
+        Vary(jopt.scale_by_dadapt_lion(**SOON), "-descends"),
+        jopt.chain(jopt.scale_by_dadapt_lion(b1=0.5, **SOON), jopt.scale(-1.0)),
         tags=TAGS,
         memory=2,
     ),
