@@ -29,7 +29,7 @@ CASES = {
     "dadapt_adamw": record(
         jopt.dadapt_adamw(estim_lr0=1e-3),
         jopt.dadapt_adamw(b1=0.5, b2=0.9, **START),
-        jopt.dadapt_adamw(10.0, use_bias_correction=True, growth_rate=1.5, **START),
+        jopt.dadapt_adamw(use_bias_correction=True, growth_rate=100.0, **START),
         Vary(
             jopt.dadapt_adamw(weight_decay=0.1, **START),
             "-translation_invariant -still",
