@@ -6,7 +6,14 @@ from jopt.matrix import (
     ScaleByMuonState as ScaleByMuonState,
 )
 from jopt.optimizers import (
+    DAdaptAdamWState as DAdaptAdamWState,
+    DAdaptLionState as DAdaptLionState,
+    DAdaptSGDState as DAdaptSGDState,
+    DoGState as DoGState,
+    DoWGState as DoWGState,
     FactoredState as FactoredState,
+    MomoAdamState as MomoAdamState,
+    MomoState as MomoState,
     ProdigyState as ProdigyState,
     RelativeStepState as RelativeStepState,
     ScaleByAdaboundState as ScaleByAdaboundState,
@@ -19,6 +26,7 @@ from jopt.optimizers import (
     ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState,
     ScaleBySimplifiedAdemamixState as ScaleBySimplifiedAdemamixState,
     ScaleBySophiaState as ScaleBySophiaState,
+    ScaleBySpsState as ScaleBySpsState,
     ScaleByStableSpamState as ScaleByStableSpamState,
     ScheduleFreeState as ScheduleFreeState,
 )

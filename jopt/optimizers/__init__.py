@@ -68,6 +68,28 @@ from jopt.optimizers.cautious import (
     cadamw as cadamw,
     clion as clion,
 )
+from jopt.optimizers.dadapt import (
+    dadapt_adamw as dadapt_adamw,
+    dadapt_sgd as dadapt_sgd,
+    DAdaptAdamWState as DAdaptAdamWState,
+    DAdaptSGDState as DAdaptSGDState,
+    scale_by_dadapt_adamw as scale_by_dadapt_adamw,
+    scale_by_dadapt_sgd as scale_by_dadapt_sgd,
+)
+from jopt.optimizers.dadapt_lion import (
+    dadapt_lion as dadapt_lion,
+    DAdaptLionState as DAdaptLionState,
+    scale_by_dadapt_lion as scale_by_dadapt_lion,
+)
+from jopt.optimizers.dog import (
+    dog as dog,
+    DoGState as DoGState,
+    dowg as dowg,
+    DoWGState as DoWGState,
+    ldog as ldog,
+    scale_by_dog as scale_by_dog,
+    scale_by_dowg as scale_by_dowg,
+)
 from jopt.optimizers.lamb import lamb as lamb
 from jopt.optimizers.laprop import (
     laprop as laprop,
@@ -83,11 +105,26 @@ from jopt.optimizers.lion import (
     ScaleByLionState as ScaleByLionState,
 )
 from jopt.optimizers.mars import mars as mars
+from jopt.optimizers.momo import (
+    momo as momo,
+    momo_adam as momo_adam,
+    MomoAdamState as MomoAdamState,
+    MomoState as MomoState,
+    scale_by_momo as scale_by_momo,
+    scale_by_momo_adam as scale_by_momo_adam,
+)
 from jopt.optimizers.nadam import (
     nadam as nadam,
     nadamw as nadamw,
     scale_by_nadam as scale_by_nadam,
     ScaleByNadamState as ScaleByNadamState,
+)
+from jopt.optimizers.polyak import (
+    polyak_sgd as polyak_sgd,
+    scale_by_polyak as scale_by_polyak,
+    scale_by_sps as scale_by_sps,
+    ScaleBySpsState as ScaleBySpsState,
+    sps as sps,
 )
 from jopt.optimizers.prodigy import (
     prodigy as prodigy,
