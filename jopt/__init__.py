@@ -64,7 +64,23 @@ from jopt.inspect import (
     get as get,
     state_bytes as state_bytes,
 )
+from jopt.values import (
+    expose as expose,
+    ExposedState as ExposedState,
+    from_dict as from_dict,
+    hyperparams as hyperparams,
+    in_axes as in_axes,
+    make_step as make_step,
+    migrate as migrate,
+    Migration as Migration,
+    override_schedule as override_schedule,
+    set_hyperparams as set_hyperparams,
+    stack as stack,
+    Step as Step,
+    to_dict as to_dict,
+)
 
+# isort: split
 # -- made by `python -m tests.exports`
 from jopt.matrix import (
     matrices as matrices,
@@ -175,6 +191,7 @@ from jopt.transforms import (
 )
 
 # -- end of what is made
+# isort: split
 
 _LATE = {"race": "jopt.experiments.race", "RaceResult": "jopt.experiments.results"}
 

@@ -15,8 +15,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "jopt"
 PACKAGES = ("transforms", "wrappers", "optimizers", "matrix", "schedules", "precision")
 MARKS = {"transform", "optimizer", "schedule"}
-BEGIN = "# -- made by `python -m tests.exports`\n"
-END = "# -- end of what is made\n"
+BEGIN = "# isort: split\n# -- made by `python -m tests.exports`\n"
+END = "# -- end of what is made\n# isort: split\n"
 
 
 def public(module: ast.Module) -> list[str]:
