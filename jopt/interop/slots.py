@@ -68,10 +68,10 @@ def fill(
     filled = node(template)
     left = {(name, key) for name, own in entries.items() for key in own} - used
     if left:
+        names, keys = (sorted(set(column)) for column in zip(*left, strict=True))
         raise ValueError(
-            f"no slot for {_list(sorted({key for _, key in left}))} of "
-            f"{_list(sorted({name for name, _ in left}))}. Is the optimizer of the same "
-            "kind, with the same options?"
+            f"no slot for {_list(keys)} of {_list(names)}. Is the optimizer of the "
+            "same kind, with the same options?"
         )
     return filled
 
@@ -126,7 +126,8 @@ def _named(tree: PyTree) -> Iterator[tuple[str, Any]]:
 def _leaf_of(path: str, entries: Entries) -> str:
     if path not in entries:
         raise ValueError(
-            f"nothing was given for the leaf `{path}`. There is {_list(sorted(entries))}."
+            f"nothing was given for the leaf `{path}`. There is "
+            f"{_list(sorted(entries))}."
         )
     return path
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
+
 import jopt
 
 Rate = float | jopt.Schedule
@@ -27,9 +28,9 @@ def SGD(
     Example:
         >>> from jopt.interop import torch
         >>> torch.SGD(lr=0.1, momentum=0.9)
-        chain(sgd(learning_rate=0.1, momentum=0.9))
+        sgd(learning_rate=0.1, momentum=0.9)
     """
-    rule = jopt.sgd(lr, momentum, nesterov, dampening=dampening)
+    rule = jopt.sgd(lr, momentum, nesterov, dampening=dampening or None)
     return _chain(_before(weight_decay, maximize), rule, how=how)
 
 
@@ -55,9 +56,7 @@ def Adam(
     b1, b2 = _betas(betas)
     rule = jopt.scale_by_amsgrad if amsgrad else jopt.scale_by_adam
     adaptive = rule(b1, b2, eps)
-    return _decayed(
-        adaptive, lr, weight_decay, decoupled_weight_decay, maximize, how
-    )
+    return _decayed(adaptive, lr, weight_decay, decoupled_weight_decay, maximize, how)
 
 
 def AdamW(
@@ -103,9 +102,7 @@ def NAdam(
 ) -> jopt.Transform:
     """`torch.optim.NAdam`."""
     adaptive = jopt.scale_by_nadam(*_betas(betas), eps, momentum_decay=momentum_decay)
-    return _decayed(
-        adaptive, lr, weight_decay, decoupled_weight_decay, maximize, how
-    )
+    return _decayed(adaptive, lr, weight_decay, decoupled_weight_decay, maximize, how)
 
 
 def RAdam(
@@ -120,9 +117,7 @@ def RAdam(
 ) -> jopt.Transform:
     """`torch.optim.RAdam`."""
     adaptive = jopt.scale_by_radam(*_betas(betas), eps)
-    return _decayed(
-        adaptive, lr, weight_decay, decoupled_weight_decay, maximize, how
-    )
+    return _decayed(adaptive, lr, weight_decay, decoupled_weight_decay, maximize, how)
 
 
 def Adamax(
@@ -278,10 +273,10 @@ def Muon(
         ...     {"kernel$": torch.Muon(lr=0.02), "...": torch.AdamW(lr=1e-3)}
         ... )
     """
-    scales = {None: "original", "original": "original", "match_rms_adamw": "match_rms"}
-    if adjust_lr_fn not in scales:
+    known = (None, "original", "match_rms_adamw")
+    if adjust_lr_fn not in known:
         raise ValueError(
-            f"`adjust_lr_fn` must be one of {list(scales)}, got {adjust_lr_fn!r}."
+            f"`adjust_lr_fn` must be one of {known}, got {adjust_lr_fn!r}."
         )
     return jopt.muon(
         lr,
@@ -291,7 +286,7 @@ def Muon(
         eps,
         weight_decay,
         nesterov=nesterov,
-        scale=scales[adjust_lr_fn],
+        scale="match_rms" if adjust_lr_fn == known[2] else "original",
         matrices=True,
     )
 
@@ -328,7 +323,8 @@ def _chain(
                 f"unknown argument `{name}`. Beside those of the rule, PyTorch's "
                 f"{', '.join(_HOW)} are taken and ignored."
             )
-    return jopt.chain(*before, *stages)
+    every = [*before, *stages]
+    return every[0] if len(every) == 1 else jopt.chain(*every)
 
 
 def _betas(betas: Any) -> Betas:
