@@ -119,6 +119,12 @@ class Spec:
         return self.factory.name
 
     @property
+    def is_affine(self) -> bool:
+        """Whether a schedule is affine in its values: see `schedule`."""
+        fact = self.factory.facts.get("affine", False)
+        return bool(fact(self.arguments) if callable(fact) else fact)
+
+    @property
     def built(self) -> Any:
         """What the factory makes of the arguments; made on first use, then kept.
 

@@ -7,14 +7,15 @@ import numpy as np
 
 from tests.certificates import packages
 from tests.certificates.schedule_table import BASE
-from tests.certificates.schedules import ScheduleCertificate, STEPS
+from tests.certificates.schedules import ScheduleCertificate
 
 
 def run(certificate: ScheduleCertificate) -> np.ndarray:
     """The values at the first steps."""
     package, _, name = certificate.source.partition(".")
     settings = dict(certificate.settings)
-    steps = settings.pop("steps", STEPS)
+    settings.pop("steps", None)
+    steps = certificate.steps
     if package == "keras":
         return _keras(name, settings, steps)
     with warnings.catch_warnings():
