@@ -10,10 +10,12 @@ import pytest
 
 import jopt
 from jopt.interop import torch
-from tests.certificates import catalogue, stored
+from tests.certificates import catalogue, schedules, stored
 from tests.certificates.record import RAMP
+from tests.certificates.schedule_table import BASE
 from tests.references.problem import PROBLEMS, relative_error, trajectory
 
+VALUES = stored.read(stored.SCHEDULES)["values"]
 RUNS = stored.read(stored.OPTIMIZERS)["runs"]
 OURS = [c for c in catalogue.PACKAGED if c.source.startswith("torch.optim.")]
 NAMES = ["b", "w"]
@@ -65,6 +67,51 @@ def test_groups_are_partitions_by_name():
     params = {"b": jnp.ones(2), "w": jnp.ones(2)}
     updates, _ = tx.update(params, tx.init(params), params)
     assert updates["b"][0] == -0.5 and updates["w"][0] == -np.float32(0.1)
+
+
+# -- schedulers ----------------------------------------------------------------------
+
+SCHEDULERS = [c for c in schedules.PACKAGED if c.source.startswith("torch.")]
+
+
+def scheduler(name, settings, lr=1.0):
+    settings = dict(settings)
+    inner = settings.pop("schedulers", None)
+    if inner:
+        settings["schedulers"] = [scheduler(*pair) for pair in inner]
+    if name in ("OneCycleLR", "CyclicLR"):
+        return getattr(torch, name)(**settings)
+    if name == "MultiplicativeLR":
+        settings["total_steps"] = 1000
+    return getattr(torch, name)(lr, **settings)
+
+
+@pytest.mark.parametrize("certificate", SCHEDULERS, ids=lambda c: c.id)
+def test_a_scheduler_gives_the_rates_of_pytorch(certificate):
+    settings = {k: v for k, v in certificate.settings.items() if k != "steps"}
+    with jax.enable_x64(True):
+        made = scheduler(certificate.source.removeprefix("torch."), settings, BASE)
+    ours = certificate.values(made)[certificate.kept]
+    (theirs,) = stored.unpacked(VALUES[certificate.id], ours)
+    assert schedules.schedule_error(ours, theirs) < 1e-9
+
+
+def test_momentum_cycles_against_the_rate():
+    rate = torch.OneCycleLR(1.0, total_steps=10)
+    momentum = torch.OneCycleMomentum(total_steps=10)
+    at = int(jnp.argmax(rate(jnp.arange(10))))
+    assert int(jnp.argmin(momentum(jnp.arange(10)))) == at
+    assert float(momentum(9)) == np.float32(0.95)
+    assert float(torch.CyclicMomentum(step_size_up=4)(4)) == np.float32(0.8)
+
+
+def test_a_plateau_lasts_one_value_longer_than_elsewhere():
+    tx = torch.ReduceLROnPlateau(patience=2, factor=0.5)
+    state, scales = tx.init(jnp.ones(())), []
+    for _ in range(4):
+        update, state = tx.update(jnp.ones(()), state, value=1.0)
+        scales.append(float(update))
+    assert scales == [1.0, 1.0, 1.0, 0.5]
 
 
 # -- what is refused -----------------------------------------------------------------

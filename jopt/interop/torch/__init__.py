@@ -22,6 +22,25 @@ from jopt.interop.torch.optimizers import (
     SGD as SGD,
     SparseAdam as SparseAdam,
 )
+from jopt.interop.torch.schedulers import (
+    ChainedScheduler as ChainedScheduler,
+    ConstantLR as ConstantLR,
+    CosineAnnealingLR as CosineAnnealingLR,
+    CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts,
+    CyclicLR as CyclicLR,
+    CyclicMomentum as CyclicMomentum,
+    ExponentialLR as ExponentialLR,
+    LambdaLR as LambdaLR,
+    LinearLR as LinearLR,
+    MultiplicativeLR as MultiplicativeLR,
+    MultiStepLR as MultiStepLR,
+    OneCycleLR as OneCycleLR,
+    OneCycleMomentum as OneCycleMomentum,
+    PolynomialLR as PolynomialLR,
+    ReduceLROnPlateau as ReduceLROnPlateau,
+    SequentialLR as SequentialLR,
+    StepLR as StepLR,
+)
 from jopt.interop.torch.state import (
     load_state as load_state,
     to_state_dict as to_state_dict,

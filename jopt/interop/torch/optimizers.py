@@ -30,7 +30,7 @@ def SGD(
         >>> torch.SGD(lr=0.1, momentum=0.9)
         sgd(learning_rate=0.1, momentum=0.9)
     """
-    rule = jopt.sgd(lr, momentum, nesterov, dampening=dampening or None)
+    rule = jopt.sgd(lr, momentum or None, nesterov, dampening=dampening or None)
     return _chain(_before(weight_decay, maximize), rule, how=how)
 
 
