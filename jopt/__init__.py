@@ -184,6 +184,7 @@ from jopt.transforms import (
     clip as clip,
     clip_by_block_rms as clip_by_block_rms,
     clip_by_global_norm as clip_by_global_norm,
+    clip_by_norm as clip_by_norm,
     ema as ema,
     ema_params as ema_params,
     freeze as freeze,
@@ -202,6 +203,7 @@ from jopt.transforms import (
     set_to_zero as set_to_zero,
     trace as trace,
 )
+from jopt.wrappers import decay_first as decay_first
 
 # -- end of what is made
 # isort: split

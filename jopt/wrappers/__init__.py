@@ -1,1 +1,3 @@
 """Wrappers: transforms around another optimizer."""
+
+from jopt.wrappers.decay_first import decay_first as decay_first
