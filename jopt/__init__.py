@@ -249,6 +249,7 @@ from jopt.transforms import (
     clip as clip,
     clip_by_block_rms as clip_by_block_rms,
     clip_by_global_norm as clip_by_global_norm,
+    clip_by_norm as clip_by_norm,
     ema as ema,
     ema_params as ema_params,
     freeze as freeze,
@@ -292,6 +293,7 @@ from jopt.wrappers import (
     skip_large_updates as skip_large_updates,
     skip_spikes as skip_spikes,
 )
+from jopt.wrappers import decay_first as decay_first
 
 # -- end of what is made
 # isort: split

@@ -26,6 +26,7 @@ from jopt.transforms.clip import (
     clip_by_global_norm as clip_by_global_norm,
     ClipByGlobalNormState as ClipByGlobalNormState,
 )
+from jopt.transforms.clip_by_norm import clip_by_norm as clip_by_norm
 from jopt.transforms.decay import add_decayed_weights as add_decayed_weights
 from jopt.transforms.filters import (
     grokfast as grokfast,
