@@ -284,6 +284,7 @@ from jopt.wrappers import (
     cautious as cautious,
     conditionally_mask as conditionally_mask,
     conditionally_transform as conditionally_transform,
+    decay_first as decay_first,
     ema_nesterov as ema_nesterov,
     extragradient as extragradient,
     gsam as gsam,
@@ -293,7 +294,6 @@ from jopt.wrappers import (
     skip_large_updates as skip_large_updates,
     skip_spikes as skip_spikes,
 )
-from jopt.wrappers import decay_first as decay_first
 
 # -- end of what is made
 # isort: split

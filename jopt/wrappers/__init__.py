@@ -13,6 +13,7 @@ from jopt.wrappers.conditional import (
     SkipLargeUpdatesState as SkipLargeUpdatesState,
     SkipSpikesState as SkipSpikesState,
 )
+from jopt.wrappers.decay_first import decay_first as decay_first
 from jopt.wrappers.extragradient import (
     extragradient as extragradient,
     ExtragradientState as ExtragradientState,
