@@ -21,7 +21,9 @@ CASES = {
     ),
     "scale_by_yogi": record(
         jopt.scale_by_yogi(),
-        Vary(jopt.scale_by_yogi(0.5, 0.9, 0.1, initial_mean=0.1), "-odd -still -complex"),
+        Vary(
+            jopt.scale_by_yogi(0.5, 0.9, 0.1, initial_mean=0.1), "-odd -still -complex"
+        ),
         tags=FREE,
         memory=2,
     ),
