@@ -18,7 +18,10 @@ from jopt.optimizers import (
     RelativeStepState as RelativeStepState,
     ScaleByAdaboundState as ScaleByAdaboundState,
     ScaleByAdanState as ScaleByAdanState,
+    ScaleByAdatamState as ScaleByAdatamState,
     ScaleByAdemamixState as ScaleByAdemamixState,
+    ScaleByFocusState as ScaleByFocusState,
+    ScaleByKateState as ScaleByKateState,
     ScaleByLionState as ScaleByLionState,
     ScaleByNadamState as ScaleByNadamState,
     ScaleByQhmState as ScaleByQhmState,
@@ -28,6 +31,7 @@ from jopt.optimizers import (
     ScaleBySophiaState as ScaleBySophiaState,
     ScaleBySpsState as ScaleBySpsState,
     ScaleByStableSpamState as ScaleByStableSpamState,
+    ScaleByTamState as ScaleByTamState,
     ScheduleFreeState as ScheduleFreeState,
 )
 from jopt.precision import (

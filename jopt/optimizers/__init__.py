@@ -42,6 +42,12 @@ from jopt.optimizers.adamax import (
     adamaxw as adamaxw,
     scale_by_adamax as scale_by_adamax,
 )
+from jopt.optimizers.adamp import (
+    adamp as adamp,
+    scale_by_adamp as scale_by_adamp,
+    scale_by_sgdp as scale_by_sgdp,
+    sgdp as sgdp,
+)
 from jopt.optimizers.adan import (
     adan as adan,
     scale_by_adan as scale_by_adan,
@@ -63,6 +69,10 @@ from jopt.optimizers.adopt import (
 from jopt.optimizers.amsgrad import (
     amsgrad as amsgrad,
     scale_by_amsgrad as scale_by_amsgrad,
+)
+from jopt.optimizers.ano import (
+    ano as ano,
+    scale_by_ano as scale_by_ano,
 )
 from jopt.optimizers.cautious import (
     cadamw as cadamw,
@@ -89,6 +99,16 @@ from jopt.optimizers.dog import (
     ldog as ldog,
     scale_by_dog as scale_by_dog,
     scale_by_dowg as scale_by_dowg,
+)
+from jopt.optimizers.focus import (
+    focus as focus,
+    scale_by_focus as scale_by_focus,
+    ScaleByFocusState as ScaleByFocusState,
+)
+from jopt.optimizers.kate import (
+    kate as kate,
+    scale_by_kate as scale_by_kate,
+    ScaleByKateState as ScaleByKateState,
 )
 from jopt.optimizers.lamb import lamb as lamb
 from jopt.optimizers.laprop import (
@@ -175,6 +195,14 @@ from jopt.optimizers.spam import (
 from jopt.optimizers.stable_adamw import (
     scale_by_stable_adamw as scale_by_stable_adamw,
     stable_adamw as stable_adamw,
+)
+from jopt.optimizers.tam import (
+    adatam as adatam,
+    scale_by_adatam as scale_by_adatam,
+    scale_by_tam as scale_by_tam,
+    ScaleByAdatamState as ScaleByAdatamState,
+    ScaleByTamState as ScaleByTamState,
+    tam as tam,
 )
 from jopt.optimizers.yogi import (
     scale_by_yogi as scale_by_yogi,
