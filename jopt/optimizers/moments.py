@@ -105,6 +105,21 @@ def _times(eps: Any, factor: jax.Array) -> Any:
     return 0.0 if is_off(eps) else nx.cast(eps, factor.dtype) * factor
 
 
+def required(params: PyTree | None, stage: str) -> PyTree:
+    """The parameters, which a stage cannot do without."""
+    if params is None:
+        raise ValueError(
+            f"`{stage}` needs params: call `tx.update(grads, state, params)`."
+        )
+    return params
+
+
+def number(value: Any) -> jax.Array:
+    """A hyperparameter, or a count, as an array of the default float; `None` is 0."""
+    value = 0.0 if value is None else value
+    return jnp.asarray(value).astype(jnp.result_type(float))
+
+
 def complement(decay: Any, dtype: Any) -> Any:
     """One minus a decay rate, in the dtype of the arithmetic it enters."""
     return nx.cast(decay.complement, dtype)
