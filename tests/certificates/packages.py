@@ -20,6 +20,7 @@ import numpy as np
 from tests.certificates.record import Certificate
 
 DISTRIBUTIONS = {
+    "came_pytorch": "came-pytorch",
     "keras": "keras",
     "lion_pytorch": "lion-pytorch",
     "numpy": "numpy",
