@@ -82,7 +82,7 @@ def adai(
 
     Reference:
         Xie et al., "Adaptive Inertia: Disentangling the Effects of Adaptive Learning
-        Rate and Momentum", ICML 2022, arXiv:2006.15815, Algorithm 2.
+        Rate and Momentum", ICML 2022, arXiv:2006.15815.
     """
     return chain(
         add_decayed_weights(weight_decay, mask),
@@ -132,7 +132,7 @@ def adaiw(
 
     Reference:
         Xie et al., "Adaptive Inertia: Disentangling the Effects of Adaptive Learning
-        Rate and Momentum", ICML 2022, arXiv:2006.15815, Algorithm 3.
+        Rate and Momentum", ICML 2022, arXiv:2006.15815.
     """
     return chain(
         scale_by_adai(b0, b2, eps),

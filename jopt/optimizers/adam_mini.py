@@ -83,7 +83,7 @@ def adam_mini(
 
     Reference:
         Zhang et al., "Adam-mini: Use Fewer Learning Rates To Gain More", ICLR 2025,
-        arXiv:2406.16793, Algorithm 1.
+        arXiv:2406.16793.
     """
     return chain(
         scale_by_adam_mini(b1, b2, eps, mu_dtype, block_axis=block_axis),

@@ -68,7 +68,7 @@ def aggmo(
 
     Reference:
         Lucas et al., "Aggregated Momentum: Stability Through Passive Damping", ICLR
-        2019, arXiv:1804.00325, Equation 2.
+        2019, arXiv:1804.00325.
     """
     return chain(
         add_decayed_weights(weight_decay, mask),

@@ -82,8 +82,8 @@ def bcos(
         bcos(learning_rate=0.5, weight_decay=0.0)
 
     Reference:
-        Jiang et al., "Stochastic Approximation with Block Coordinate Optimal
-        Stepsizes", 2025, arXiv:2507.08963, Algorithms 2 to 4.
+        Jiang and Xiao, "Stochastic Approximation with Block Coordinate Optimal
+        Stepsizes", 2025, arXiv:2507.08963.
     """
     return chain(
         scale_by_bcos(beta, beta2, eps, mode=mode, simple_cond=simple_cond),

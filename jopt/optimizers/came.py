@@ -1,13 +1,11 @@
 """CAME: Adafactor with a momentum and a measure of confidence in it."""
 
-import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jopt._core import norms, numerics as nx, trees
-from jopt._core.numerics import times
+from jopt._core import numerics as nx, trees
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import (
     DecayRate,
@@ -20,6 +18,7 @@ from jopt._core.types import (
 )
 from jopt.optimizers.factors import divided, mean, slot
 from jopt.optimizers.moments import average
+from jopt.transforms.clip import clip_by_block_rms
 from jopt.transforms.decay import add_decayed_weights
 from jopt.transforms.scale import scale_by_learning_rate
 
@@ -123,6 +122,7 @@ def scale_by_came(
         A transform with one slot per parameter and two for each row and column of a
         matrix; vectors have two slots per parameter. It does not read `params`.
     """
+    clip = clip_by_block_rms(clipping_threshold).raw
 
     def init(params):
         def slots(drop):
@@ -145,7 +145,7 @@ def scale_by_came(
         else:
             v = average(square, v, b2)
             u = nx.divide(g, nx.sqrt(v).astype(g.dtype))
-        u = _clipped(u, clipping_threshold)
+        u, _ = clip.update(u, ())
         m = average(u, m, b1)
         if g.ndim < 2:
             return m, m, row, col, v, res_row, res_col
@@ -163,11 +163,3 @@ def scale_by_came(
         return parts[0], ScaleByCameState(*kept)
 
     return Pair(init, update)
-
-
-def _clipped(u: jax.Array, threshold: Any) -> jax.Array:
-    """The leaf with a root mean square of at most the threshold."""
-    root, shift = norms.scaled_norm(u)
-    root = root / math.sqrt(max(u.size, 1))
-    first, second = norms.within(root, shift, threshold)
-    return times(times(u, first), second)

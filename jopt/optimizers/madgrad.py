@@ -71,7 +71,7 @@ def madgrad(
 
     Reference:
         Defazio and Jelassi, "Adaptivity without Compromise: A Momentumized, Adaptive,
-        Dual Averaged Gradient Method for Stochastic Optimization", JMLR 2022,
+        Dual Averaged Gradient Method for Stochastic Optimization", 2021,
         arXiv:2101.11075, Algorithm 1.
     """
     return chain(

@@ -56,7 +56,7 @@ def optimistic_gradient_descent(
     Reference:
         Mokhtari et al., "A Unified Analysis of Extra-gradient and Optimistic Gradient
         Methods for Saddle Point Problems: Proximal Point Approach", AISTATS 2020,
-        arXiv:1901.08511, Section 5.
+        arXiv:1901.08511.
     """
     return chain(
         scale_by_optimistic_gradient(alpha, beta),
@@ -140,7 +140,7 @@ def scale_by_optimistic_gradient(alpha: Scalar = 1.0, beta: Scalar = 1.0) -> Pai
     Reference:
         Mokhtari et al., "A Unified Analysis of Extra-gradient and Optimistic Gradient
         Methods for Saddle Point Problems: Proximal Point Approach", AISTATS 2020,
-        arXiv:1901.08511, Section 5.
+        arXiv:1901.08511.
     """
 
     def init(params):

@@ -83,7 +83,7 @@ def pnm(
 
     Reference:
         Xie et al., "Positive-Negative Momentum: Manipulating Stochastic Gradient Noise
-        to Improve Generalization", ICML 2021, arXiv:2103.17182, Algorithm 2.
+        to Improve Generalization", ICML 2021, arXiv:2103.17182.
     """
     return chain(
         scale_by_pnm(b1, b0),
@@ -140,7 +140,7 @@ def adapnm(
 
     Reference:
         Xie et al., "Positive-Negative Momentum: Manipulating Stochastic Gradient Noise
-        to Improve Generalization", ICML 2021, arXiv:2103.17182, Algorithm 3.
+        to Improve Generalization", ICML 2021, arXiv:2103.17182.
     """
     return chain(
         scale_by_adapnm(b1, b2, b0, eps, amsgrad=amsgrad),

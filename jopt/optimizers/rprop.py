@@ -60,7 +60,7 @@ def rprop(
     optax returns the step of the update before; that is `late=True`.
 
     Reference:
-        Igel and Huesken, "Improving the Rprop Learning Algorithm", NC 2000, Section 2.
+        Igel and Huesken, "Improving the Rprop Learning Algorithm", NC 2000.
     """
     sizes = scale_by_rprop(
         learning_rate, eta_minus, eta_plus, min_step_size, max_step_size, late=late

@@ -20,9 +20,8 @@ def tiger(
 ) -> Transform:
     """Tiger: Lion with one decay rate, a "tight-fisted" optimizer.
 
-    Half the memory of AdamW, and the momentum can also accumulate the gradients of
-    micro-batches. Of the chain of `signum` it differs by the weight decay. Each
-    step::
+    Half the memory of AdamW, and one number to tune less than Lion. It is `signum`
+    with weight decay. Each step::
 
         m = beta * m + (1 - beta) * g
         params -= learning_rate * (sign(m) + weight_decay * params)

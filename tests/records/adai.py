@@ -26,7 +26,7 @@ CASES = {
             "+translation_invariant +still",
             needs="",
         ),
-        jopt.adaiw(FADING, mask=is_matrix),
+        jopt.adaiw(FADING, weight_decay=0.1, mask=is_matrix),
         tags="odd complex descends global_scalar",
         needs="params",
         memory=3,
