@@ -1,6 +1,6 @@
 """CAME: Adafactor with a momentum and a measure of confidence in it."""
 
-from typing import NamedTuple
+from typing import cast, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -145,7 +145,7 @@ def scale_by_came(
         else:
             v = average(square, v, b2)
             u = nx.divide(g, nx.sqrt(v).astype(g.dtype))
-        u, _ = clip.update(u, ())
+        u = cast(jax.Array, clip.update(u, ())[0])
         m = average(u, m, b1)
         if g.ndim < 2:
             return m, m, row, col, v, res_row, res_col
