@@ -129,6 +129,21 @@ def dot(x: jax.Array, y: jax.Array, axes: tuple[int, ...] | None = None) -> jax.
     return jnp.sum(product, axis=axes, keepdims=axes is not None)
 
 
+def required(params: PyTree | None, stage: str) -> PyTree:
+    """The parameters, which a stage cannot do without."""
+    if params is None:
+        raise ValueError(
+            f"`{stage}` needs params: call `tx.update(grads, state, params)`."
+        )
+    return params
+
+
+def number(value: Any) -> jax.Array:
+    """A hyperparameter, or a count, as an array of the default float; `None` is 0."""
+    value = 0.0 if value is None else value
+    return jnp.asarray(value).astype(jnp.result_type(float))
+
+
 def complement(decay: Any, dtype: Any) -> Any:
     """One minus a decay rate, in the dtype of the arithmetic it enters."""
     return nx.cast(decay.complement, dtype)
