@@ -2,7 +2,7 @@
 
 A module has `CASES`, what the laws are to find of each name (see `tests.case`), and
 `CERTIFICATES`, what each name is compared with (see `tests.certificates.record`). It
-may have `PEERS` and `UNSOUND` as in `tests.certificates.peers`.
+may have `PEERS` and `UNSOUND` of `tests.certificates.peer`.
 
 A module of schedules has `SCHEDULES`, a few of each name, for the laws, and
 `SCHEDULE_CERTIFICATES`, rows as in `tests.certificates.schedule_table`; it may have
