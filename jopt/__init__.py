@@ -62,6 +62,8 @@ from jopt.inspect import (
     describe as describe,
     Description as Description,
     get as get,
+    recommend as recommend,
+    Recommendation as Recommendation,
     state_bytes as state_bytes,
 )
 from jopt.values import (
