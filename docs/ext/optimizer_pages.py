@@ -38,9 +38,10 @@ PAGE = """# {name}
 """
 INDEX = """# Optimizers
 
-{count} optimizers, each with a page: rule, arguments, example, state, certificate, citation. The state is
-in numbers per parameter, of a matrix of 256 by 256 and a bias. The error is the worst of its
-[certificates](../certificates.md). [Which one, when](../choose.md) helps to choose.
+{count} optimizers, each with a page: rule, arguments, example, state, certificate,
+citation. The state is in numbers per parameter, of a matrix of 256 by 256 and a bias.
+The error is the worst of its [certificates](../certificates.md). To choose, see
+[which one, when](../choose.md).
 
 {table}
 
@@ -108,8 +109,8 @@ def certificate(row: list[str] | None) -> str:
         return "None yet."
     _, settings, error, sources = row
     return (
-        f"Compared at {settings} settings with {sources}, in float64: the worst error is "
-        f"{error} of the way travelled. [All certificates](../../certificates.md)."
+        f"Compared at {settings} settings with {sources}, in float64: the worst error "
+        f"is {error} of the way travelled. [All certificates](../../certificates.md)."
     )
 
 
