@@ -297,7 +297,8 @@ def snapshot_params(
         del extra
         params = sums.needed(params, "snapshot_params")
         count = nx.increment(state.count)
-        place = jnp.where(steps == count, jnp.arange(len(steps)), len(steps))
+        order = jnp.arange(len(steps), dtype=jnp.int32)
+        place = jnp.where(steps == count, order, len(steps))
         index = jnp.min(place, initial=len(steps))
         kept = _each(lambda x, new: _put(x, new, index), state.kept, params, updates)
         n = jnp.sum(steps <= count, dtype=jnp.int32)
@@ -389,7 +390,7 @@ def _stacked(tree: PyTree, k: int) -> PyTree:
 
 def _put(stack: jax.Array, new: jax.Array, index: jax.Array) -> jax.Array:
     """The stack with one of its arrays replaced, or none if the index is beyond it."""
-    places = jnp.arange(stack.shape[0]).reshape(-1, *(1,) * new.ndim)
+    places = jnp.arange(stack.shape[0], dtype=index.dtype).reshape(-1, *(1,) * new.ndim)
     return jnp.where(places == index, new[None].astype(stack.dtype), stack)
 
 
