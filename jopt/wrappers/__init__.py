@@ -18,11 +18,21 @@ from jopt.wrappers.extragradient import (
     extragradient as extragradient,
     ExtragradientState as ExtragradientState,
 )
+from jopt.wrappers.mechanic import (
+    MechanicState as MechanicState,
+    mechanize as mechanize,
+)
 from jopt.wrappers.outer import (
     ema_nesterov as ema_nesterov,
     EmaNesterovState as EmaNesterovState,
     outer_nesterov as outer_nesterov,
     OuterNesterovState as OuterNesterovState,
+)
+from jopt.wrappers.primal_averaging import (
+    gpa as gpa,
+    GPAState as GPAState,
+    schedule_free as schedule_free,
+    ScheduleFreeWrapperState as ScheduleFreeWrapperState,
 )
 from jopt.wrappers.sam import (
     asam as asam,
