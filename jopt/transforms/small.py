@@ -181,7 +181,7 @@ def apply_every(k: Count = 1) -> Pair:
         >>> tx, g = chain(sgd(1.0), apply_every(2)), jnp.array([1.0])
         >>> u, state = tx.update(g, tx.init(g))
         >>> u, tx.update(g, state)[0]
-        (Array([-0.], dtype=float32), Array([-2.], dtype=float32))
+        (Array([0.], dtype=float32), Array([-2.], dtype=float32))
     """
 
     def init(params):
