@@ -368,6 +368,7 @@ from jopt.wrappers import (
     schedule_free as schedule_free,
     skip_large_updates as skip_large_updates,
     skip_spikes as skip_spikes,
+    split_real_and_imaginary as split_real_and_imaginary,
 )
 
 # -- end of what is made

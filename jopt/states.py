@@ -87,4 +87,5 @@ from jopt.wrappers import (
     ScheduleFreeWrapperState as ScheduleFreeWrapperState,
     SkipLargeUpdatesState as SkipLargeUpdatesState,
     SkipSpikesState as SkipSpikesState,
+    SplitRealAndImaginaryState as SplitRealAndImaginaryState,
 )

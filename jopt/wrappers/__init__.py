@@ -42,3 +42,7 @@ from jopt.wrappers.sam import (
     sam as sam,
     SamState as SamState,
 )
+from jopt.wrappers.split_complex import (
+    split_real_and_imaginary as split_real_and_imaginary,
+    SplitRealAndImaginaryState as SplitRealAndImaginaryState,
+)
