@@ -1,7 +1,6 @@
 """Laws N: numbers at the ends of their ranges."""
 
-import functools as ft
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -211,7 +210,11 @@ def plant(state: PyTree, count: int) -> PyTree:
 def _meta_gradients(s: Subject) -> None:
     with jax.enable_x64(True):
         p = _doubled(s.params())
-        inputs = s.tx if s.ours else None, p, [_with_zero(_doubled(g)) for g in s.gradients(2)]
+        inputs = (
+            s.tx if s.ours else None,
+            p,
+            [_with_zero(_doubled(g)) for g in s.gradients(2)],
+        )
         slopes = _slopes(s, inputs)
         finite(_inexact(slopes), "as it is")
         if s.ours and (raised := _raised(s.tx)) != s.tx:
