@@ -1,14 +1,49 @@
 """The states of all transforms, by name: named tuples of arrays."""
 
-from jopt.matrix import ScaleByMuonState as ScaleByMuonState
+from jopt.matrix import (
+    ScaleByApolloState as ScaleByApolloState,
+    ScaleByGaloreState as ScaleByGaloreState,
+    ScaleByMuonState as ScaleByMuonState,
+)
 from jopt.optimizers import (
+    DAdaptAdamWState as DAdaptAdamWState,
+    DAdaptLionState as DAdaptLionState,
+    DAdaptSGDState as DAdaptSGDState,
+    DoGState as DoGState,
+    DoWGState as DoWGState,
     FactoredState as FactoredState,
+    MadgradState as MadgradState,
+    MomoAdamState as MomoAdamState,
+    MomoState as MomoState,
     ProdigyState as ProdigyState,
     RelativeStepState as RelativeStepState,
+    ScaleByAccsgdState as ScaleByAccsgdState,
+    ScaleByAdaboundState as ScaleByAdaboundState,
+    ScaleByAdaiState as ScaleByAdaiState,
+    ScaleByAdanState as ScaleByAdanState,
+    ScaleByAdapnmState as ScaleByAdapnmState,
+    ScaleByAdatamState as ScaleByAdatamState,
+    ScaleByAdemamixState as ScaleByAdemamixState,
+    ScaleByAggmoState as ScaleByAggmoState,
+    ScaleByAsgdState as ScaleByAsgdState,
+    ScaleByBcosState as ScaleByBcosState,
+    ScaleByCameState as ScaleByCameState,
+    ScaleByFocusState as ScaleByFocusState,
+    ScaleByFtrlState as ScaleByFtrlState,
+    ScaleByGsnrState as ScaleByGsnrState,
+    ScaleByKateState as ScaleByKateState,
     ScaleByLionState as ScaleByLionState,
     ScaleByNadamState as ScaleByNadamState,
+    ScaleByOptimisticGradientState as ScaleByOptimisticGradientState,
+    ScaleByPnmState as ScaleByPnmState,
+    ScaleByQhmState as ScaleByQhmState,
     ScaleByRmsWithCountState as ScaleByRmsWithCountState,
     ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState,
+    ScaleBySimplifiedAdemamixState as ScaleBySimplifiedAdemamixState,
+    ScaleBySophiaState as ScaleBySophiaState,
+    ScaleBySpsState as ScaleBySpsState,
+    ScaleByStableSpamState as ScaleByStableSpamState,
+    ScaleByTamState as ScaleByTamState,
     ScheduleFreeState as ScheduleFreeState,
 )
 from jopt.precision import (
@@ -19,10 +54,27 @@ from jopt.precision import (
 )
 from jopt.transforms import (
     AccumulateState as AccumulateState,
+    AdaGcState as AdaGcState,
+    ApplyEveryState as ApplyEveryState,
     ApplyIfFiniteState as ApplyIfFiniteState,
     ClipByGlobalNormState as ClipByGlobalNormState,
     DampenedTraceState as DampenedTraceState,
     EmaParamsState as EmaParamsState,
+    GrokfastState as GrokfastState,
     LookaheadState as LookaheadState,
+    MarsCorrectionState as MarsCorrectionState,
     MonitorState as MonitorState,
+    ZclipState as ZclipState,
+    ZeroNansState as ZeroNansState,
+)
+from jopt.wrappers import (
+    CautiousState as CautiousState,
+    ConditionallyTransformState as ConditionallyTransformState,
+    EmaNesterovState as EmaNesterovState,
+    ExtragradientState as ExtragradientState,
+    LookSamState as LookSamState,
+    OuterNesterovState as OuterNesterovState,
+    SamState as SamState,
+    SkipLargeUpdatesState as SkipLargeUpdatesState,
+    SkipSpikesState as SkipSpikesState,
 )

@@ -7,6 +7,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 
 import jopt
+from jopt._core import numerics as nx
 
 pytestmark = pytest.mark.multidevice
 
@@ -49,3 +50,33 @@ def test_equals_one_device(params):
     sharded, _ = jax.jit(tx.update)(params, tx.init(params), params)
     alone, _ = jax.jit(tx.update)(local, tx.init(local), local)
     np.testing.assert_allclose(alone["w"], jax.device_get(sharded["w"]), rtol=1e-6)
+
+
+SPLIT = [((16, 8), P("x")), ((8, 16), P(None, "x")), ((3, 16, 8), P(None, "x", None))]
+
+
+def on_explicit_axes(shapes):
+    mesh = jax.make_mesh((8,), ("x",), axis_types=(AxisType.Explicit,))
+    draws = np.random.default_rng(0)
+
+    def draw(shape, spec):
+        array = jnp.asarray(draws.normal(size=shape), jnp.float32)
+        return jax.device_put(array, NamedSharding(mesh, spec))
+
+    return [draw(*row) for row in shapes]
+
+
+@pytest.mark.parametrize("jit", [True, False], ids=["jit", "eager"])
+def test_matrices_split_in_several_ways_are_orthogonalised_together(jit):
+    arrays = on_explicit_axes(SPLIT)
+    fn = jax.jit(jopt.orthogonalize_all) if jit else jopt.orthogonalize_all
+    alone = jopt.orthogonalize_all([jnp.asarray(np.asarray(x)) for x in arrays])
+    for x, o, a in zip(arrays, fn(arrays), alone, strict=True):
+        assert o.sharding.is_equivalent_to(x.sharding, x.ndim)
+        np.testing.assert_allclose(o, a, atol=1e-5)
+
+
+@pytest.mark.parametrize("split", [(P("x"), P()), (P(), P("x"))])
+def test_a_quotient_may_have_one_side_split(split):
+    x, y = on_explicit_axes([((8,), spec) for spec in split])
+    np.testing.assert_allclose(nx.divide(x, y), np.asarray(x) / np.asarray(y), 1e-6)

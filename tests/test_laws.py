@@ -10,10 +10,10 @@ from tests.case import check
 from tests.cases import OPTIMIZERS, SCHEDULE_SKIPS, SCHEDULES, TRANSFORMS
 
 # the laws of a step that is compiled once; the sweep of all configurations has the rest
-SHORT = (
+SHORT = [
     *("P1", "P2", "P3", "P4", "P12", "P13", "N4", "N9", "N11"),
     *("A2", "A4", "A5", "A6", "A7", "A8", "A15", "A16", "C2"),
-)
+]
 
 
 def factories(tx) -> set[str]:

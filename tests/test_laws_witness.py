@@ -210,7 +210,8 @@ def test_every_tag_is_tried_both_ways():
 
 def test_every_law_has_a_witness():
     laws = {law.id for law in LAWS.values() if law.kind == "transform" and not law.tag}
-    assert laws == set(BREACHES)
+    devices = {law for law in laws if law[0] == "D"}  # see `tests/devices_breaches.py`
+    assert laws - devices == set(BREACHES)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike, DTypeLike
 
+from jopt._core import layout
+
 PyTree = Any
 
 
@@ -74,7 +76,9 @@ def bias_correction(decay: Any, count: ArrayLike) -> jax.Array:
     if isinstance(c, float):
         log_b = math.log1p(-c) if c < 1.0 else -math.inf
     else:
-        log_b = jnp.log1p(-cast(c, dtype))
+        c = jnp.asarray(cast(c, dtype))
+        inside = c < 1.0  # at a decay of 0 the slope of the logarithm is infinite
+        log_b = jnp.where(inside, jnp.log1p(-jnp.where(inside, c, 0.5)), -jnp.inf)
     return -jnp.expm1(jnp.asarray(count, dtype) * log_b)
 
 
@@ -96,4 +100,7 @@ def divide(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
     """The quotient, with 0/0 = 0."""
     zero = denominator == 0
     safe = jnp.where(zero, jnp.ones_like(denominator), denominator)
-    return jnp.where(zero, jnp.zeros_like(numerator), numerator / safe)
+    quotient = numerator / safe
+    if layout.explicit(quotient):  # a choice wants all three laid out alike
+        zero = zero | jnp.zeros_like(quotient, bool)
+    return jnp.where(zero, jnp.zeros_like(quotient), quotient)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
+from jopt._core import layout
 from jopt._core.norms import scaled_norm
 from jopt._core.numerics import times
 from jopt._core.spec import did_you_mean
@@ -168,7 +169,8 @@ def orthogonalize_all(
             groups.setdefault((rows, cols, str(x.dtype)), []).append(i)
     out = list(arrays)
     for (rows, cols, _), members in groups.items():
-        wide = [_wide(arrays[i]).reshape(-1, rows, cols) for i in members]
+        wide = _laid_out([_wide(arrays[i]) for i in members])
+        wide = [w.reshape(-1, rows, cols) for w in wide]
         stack = wide[0] if len(wide) == 1 else jnp.concatenate(wide)
         stack = _iterate(stack, triples, eps, dtype)
         start = 0
@@ -176,7 +178,24 @@ def orthogonalize_all(
             x = arrays[i]
             part, start = stack[start : start + len(w)], start + len(w)
             out[i] = (part.mT if _is_tall(x) else part).reshape(x.shape)
+            if layout.explicit(x):
+                home = layout.over(x, *layout.spec_of(x))
+                out[i] = jax.sharding.reshard(out[i], home)
     return out
+
+
+def _laid_out(wide: list[jax.Array]) -> list[jax.Array]:
+    """Under explicit mesh axes, all split alike: by columns, as products want it."""
+    first = next(filter(layout.explicit, wide), None)
+    if first is None:
+        return wide
+    *_, rows, axes = layout.spec_of(first)
+    if axes is None and rows and first.shape[-1] % layout.parts(first, rows) == 0:
+        axes = rows
+    return [
+        jax.sharding.reshard(w, layout.over(first, *[None] * (w.ndim - 1), axes))
+        for w in wide
+    ]
 
 
 def _iterate(
@@ -190,9 +209,17 @@ def _iterate(
     work = x.dtype if dtype is None or jnp.iscomplexobj(x) else jnp.dtype(dtype)
     y = times(times(x, scale), 1 / bottom).astype(work)
     for a, b, c in triples:
-        gram = y @ jnp.conj(y.mT)
+        gram = _gram(y)
         y = a * y + (b * gram + c * (gram @ gram)) @ y
     return y.astype(x.dtype)
+
+
+def _gram(y: jax.Array) -> jax.Array:
+    """The products of the rows of each matrix, the same on every device."""
+    if not layout.explicit(y):
+        return y @ jnp.conj(y.mT)
+    whole = layout.over(y, None, None, None)
+    return jnp.einsum("nij,nkj->nik", y, jnp.conj(y), out_sharding=whole)
 
 
 def _is_tall(x: jax.Array) -> bool:

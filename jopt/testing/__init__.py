@@ -2,6 +2,7 @@
 
 from jopt.testing import (
     algebra as algebra,
+    devices as devices,
     numbers as numbers,
     resume as resume,
     schedules as schedules,

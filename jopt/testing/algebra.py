@@ -13,7 +13,7 @@ from jopt._core import trees
 from jopt.testing import data
 from jopt.testing.compare import close, host, is_zero, same_bits, wide
 from jopt.testing.law import Broken, law, NotApplicable
-from jopt.testing.subject import one_step, Run, Subject
+from jopt.testing.subject import NEEDS, one_step, Run, Subject
 
 PyTree = Any
 
@@ -331,8 +331,8 @@ def _bowl(p: PyTree) -> float:
 def _needs(s: Subject) -> None:
     p, g = s.params(), s.gradients(1)[0]
     state = s.tx.init(p)
-    for need in ("params", "value"):
-        extra = {} if need == "value" else s.extra()
+    for need in NEEDS:
+        extra = {name: x for name, x in s.extra().items() if name != need}
         given = None if need == "params" else p
         try:
             jax.eval_shape(ft.partial(s.tx.update, **extra), g, state, given)

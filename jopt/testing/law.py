@@ -47,8 +47,8 @@ class Law:
 
 
 LAWS: dict[str, Law] = {}
-FAMILIES = "PNAWCS"
-"""Structure, numbers, algebra, wrappers, resuming; and schedules."""
+FAMILIES = "PNAWCDS"
+"""Structure, numbers, algebra, wrappers, resuming, devices; and schedules."""
 
 
 def law(

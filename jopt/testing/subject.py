@@ -19,8 +19,11 @@ from jopt.testing.law import Law, LAWS, NotApplicable
 PyTree = Any
 Step = Callable[..., tuple[PyTree, PyTree, PyTree]]
 
-NEEDS = ("params", "value")
+NEEDS = ("params", "value", "grad_fn")
 UNSOUGHT = ("N10",)  # a law that takes long, and is tried only where it is claimed
+
+# The gradient of a bowl, as a pytree: it may be an argument of a compiled step.
+_SLOPE = jax.tree_util.Partial(lambda params: params)
 
 traces = [0]  # how often a step was traced, in all
 
@@ -76,7 +79,7 @@ class Subject:
 
     Attributes:
         tx: The transform.
-        needs: What its update needs: `"params"`, `"value"`.
+        needs: What its update needs: `"params"`, `"value"`, `"grad_fn"`.
         tags: The laws it claims, or `None` where it claims nothing.
         like: The tree it is tried on, as shapes.
         state_multiple: Its state's numbers over its parameters', if declared.
@@ -139,7 +142,8 @@ class Subject:
 
     def extra(self, t: int = 0) -> dict[str, Any]:
         """The extra arguments of step `t`."""
-        return {"value": jnp.float32(1.0 / (1 + t))} if "value" in self.needs else {}
+        every = {"value": jnp.float32(1.0 / (1 + t)), "grad_fn": _SLOPE}
+        return {name: x for name, x in every.items() if name in self.needs}
 
     @ft.cached_property
     def step(self) -> Step:

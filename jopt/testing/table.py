@@ -27,7 +27,7 @@ configurations of the name's record.
 - {SKIPPED} left out, for the reason below
 - {FAILED} broken
 
-Written by `python -m jopt.testing --table docs/laws_table.md`."""
+The laws D are here if there were eight devices. Written by `python -m jopt.testing --table docs/laws_table.md`."""
 
 
 def page(rows: Rows, skips: Skips, seconds: float) -> str:
@@ -37,7 +37,7 @@ def page(rows: Rows, skips: Skips, seconds: float) -> str:
         own = {n: r for n, r in rows.items() if r and r[0].verdicts[0].law.kind == kind}
         for family in FAMILIES:
             ids = [law.id for law in chosen(None, kind) if law.id[0] == family]
-            if own and ids:
+            if own and any(_tried(law, own) for law in ids):
                 parts.append(_table(family, ids, own))
     parts.append("## Skipped")
     each = [f"- `{n}`, {law}: {why}." for n, law, why in dict.fromkeys(skips)]
@@ -74,6 +74,11 @@ def _table(family: str, ids: list[str], rows: Rows) -> str:
         cells = " | ".join(_cell(reports, law) for law in ids)
         lines.append(f"| `{name}` | {cells} |")
     return "\n".join(lines)
+
+
+def _tried(law: str, rows: Rows) -> bool:
+    """Whether a law said something about anything, as none of devices does on one."""
+    return any(_cell(reports, law) not in (VOID, SKIPPED) for reports in rows.values())
 
 
 def _cell(reports: list[Report], law: str) -> str:

@@ -17,6 +17,15 @@ TITLES = {
     "D": "devices",
     "S": "schedules",
 }
+NOTES = {
+    "D": """\
+These need eight devices, and are tried where there are: set `JAX_NUM_CPU_DEVICES=8`
+before JAX starts. Each is tried on a mesh of 4 by 2 with Auto and with Explicit axes,
+with the axes of every parameter split over it; `full=True` tries rows or columns split
+alone, and parameters replicated, as well. D3 is tried where two processes share the
+mesh.
+"""
+}
 
 
 def words(laws: Sequence[Law] | None = None) -> str:
@@ -28,6 +37,7 @@ def words(laws: Sequence[Law] | None = None) -> str:
         if own:
             own.sort(key=lambda law: int(law.id[1:]))
             parts.append(f"### {family}: {TITLES[family]}\n")
+            parts += [NOTES[family]] if family in NOTES else []
             parts.append("\n".join(map(_entry, own)) + "\n")
     return "\n".join(parts)
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jopt._core import trees
 from jopt._core.transform import transform
 from jopt._core.types import Pair
 
@@ -52,7 +53,8 @@ def set_to_zero() -> Pair:
 
     def update(updates, state, params=None, **extra):
         del params, extra
-        return jax.tree.map(jnp.zeros_like, updates), state
+        # zeros laid out as the updates are
+        return jax.tree.map(lambda u: trees.full_like(u, 0.0, u.dtype), updates), state
 
     return Pair(_stateless, update)
 

@@ -1,5 +1,6 @@
 """Certificates of schedules: values at steps 0, 1, 2 ..., here and in the source."""
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -10,9 +11,12 @@ import optax
 
 import jopt
 from jopt._core import registry
-from tests.certificates.schedule_table import Curve, TABLE
+from tests import records
+from tests.certificates import schedule_table
+from tests.certificates.schedule_table import Curve
 
-STEPS = 21
+STEPS = 1001
+TABLE = records.collected("SCHEDULE_CERTIFICATES", schedule_table.TABLE)
 
 
 class ScheduleCertificate(NamedTuple):
@@ -22,9 +26,23 @@ class ScheduleCertificate(NamedTuple):
     schedule: str
     made: jopt.Schedule
     arguments: tuple[Any, ...]
-    source: str  # "torch.<class>", "keras.<class>", "pytorch_optimizer.<function>"
+    source: (
+        str  # "torch.<class>", "keras.<class>", "pytorch_optimizer.<function>", or told
+    )
     settings: dict[str, Any]
     curve: Curve | None = None
+
+    @property
+    def steps(self) -> int:
+        """How many steps are compared; a OneCycleLR cannot go on after its last."""
+        return self.settings.get("steps", self.settings.get("total_steps", STEPS))
+
+    @property
+    def kept(self) -> np.ndarray:
+        """The steps whose values are stored: every 37th, and all edges."""
+        edges = {step + near for step in _edges(self.arguments) for near in (-1, 0, 1)}
+        chosen = {0, 1, 2, self.steps - 1, *range(0, self.steps, 37), *edges}
+        return np.array(sorted(step for step in chosen if 0 <= step < self.steps))
 
     def transcribed(self) -> np.ndarray:
         """The values of the transcription."""
@@ -35,6 +53,19 @@ class ScheduleCertificate(NamedTuple):
         """The values here, or of another function of the step, in float64."""
         with jax.enable_x64(True):
             return np.asarray(jax.jit(function or self.made)(np.arange(STEPS)))
+
+
+def _edges(value: Any) -> Iterator[int]:
+    """The integers in the arguments of a schedule: steps at which it may bend."""
+    if isinstance(value, jopt.Schedule):
+        yield from _edges(value.spec.arguments)
+    elif isinstance(value, dict):
+        yield from _edges(list(value.items()))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _edges(part)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield value
 
 
 def schedule_error(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -67,9 +98,10 @@ PACKAGED = [c for c in SCHEDULES if c.curve is None]
 
 
 def optax_values(certificate: ScheduleCertificate) -> np.ndarray | None:
-    """The values of optax's schedule of that name; `None` where it has none."""
+    """The values of optax's schedule; `None` where it has none, or not the option."""
     make = getattr(optax, certificate.schedule, None)
-    if make is None:
+    takes = inspect.signature(make).parameters if make else ()
+    if make is None or len(takes) < len(certificate.arguments):
         return None
     with (
         jax.enable_x64(True),
