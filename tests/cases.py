@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 import jopt
-from tests import records
+from tests import cases_schedules, records
 from tests.case import (
     Case,
     DECAY,
@@ -16,11 +16,10 @@ from tests.case import (
     STEP,
     Vary,
 )
-from tests.cases_schedules import (
-    SCHEDULE_SKIPS as SCHEDULE_SKIPS,
-    SCHEDULES as SCHEDULES,
-)
 from tests.cases_stages import STAGES, WRAPPERS
+
+SCHEDULES = records.collected("SCHEDULES", cases_schedules.SCHEDULES)
+SCHEDULE_SKIPS = records.merged("SCHEDULE_SKIPS", cases_schedules.SCHEDULE_SKIPS)
 
 OPTIMIZERS: dict[str, list[Case]] = {
     # optimizers

@@ -33,7 +33,7 @@ STAGES: dict[str, list[Case]] = {
     ),
     "add_decayed_weights": record(
         jopt.add_decayed_weights(0.1),
-        jopt.add_decayed_weights(0.1, mask="w"),
+        jopt.add_decayed_weights(0.1, mask=is_matrix),
         tags="elementwise odd complex",
         needs="params",
     ),
@@ -277,7 +277,11 @@ WRAPPERS: dict[str, list[Case]] = {
     ),
     "masked": record(
         jopt.masked(jopt.adam(RATE), "."),
-        Vary(jopt.masked(jopt.scale(-0.5), "w"), "-scale_invariant", memory=0),
+        Vary(
+            jopt.masked(jopt.scale(-0.5), is_matrix),
+            "-descends -scale_invariant",
+            memory=0,
+        ),
         tags=f"{STEP} scale_invariant",
         memory=2,
     ),

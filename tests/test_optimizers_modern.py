@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+import jopt
 from jopt import matrix, optimizers
 from jopt.transforms.average import averaged_params
 from tests.certificates import catalogue, stored
@@ -144,6 +145,31 @@ def test_adafactor_shards_its_means_like_the_parameters(wrap):
     state = wrap(optimizers.scale_by_factored_rms(min_dim_size_to_factor=2).init)(p)
     assert state.v_row.sharding.shard_shape((8,)) == (4,)
     assert state.v_col.sharding.shard_shape((8,)) == (2,)
+
+
+def test_prodigy_estimates_alike_along_the_imaginary_axis():
+    tx = optimizers.prodigy(1.0, estim_lr0=1e-2, estim_lr_coef=10.0)
+    estimates = []
+    for turn in (1.0, 1j):
+        g = jnp.asarray(np.array([1.0, -2.0]) * turn, jnp.complex64)
+        p, state = g, tx.init(g)
+        for _ in range(4):
+            u, state = tx.update(g, state, p)
+            p = p + u
+        estimates.append(float(jopt.get(state, "estim_lr")))
+    assert estimates[0] > 0.02
+    assert np.isclose(*estimates, rtol=1e-5)
+
+
+@pytest.mark.parametrize("eps_placement", ["square", "root"])
+def test_adafactor_tells_rows_from_columns(eps_placement):
+    # the squares of an outer product are one too, so its two means tell all of it
+    tx = optimizers.scale_by_factored_rms(
+        min_dim_size_to_factor=2, epsilon=0.0, eps_placement=eps_placement
+    )
+    g = jnp.outer(jnp.array([1.0, -2.0, 16.0]), jnp.array([4.0, 1.0, -0.5]))
+    updates, _ = tx.update(g, tx.init(g))
+    assert np.allclose(updates, np.sign(g), rtol=1e-5)
 
 
 def test_adafactor_keeps_half_precision_parameters_in_float32():

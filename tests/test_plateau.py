@@ -24,7 +24,16 @@ def scales(tx, values):
 
 
 def plateau_of_torch(
-    values, *, mode, factor, patience, threshold, threshold_mode, cooldown, min_lr
+    values,
+    *,
+    mode="min",
+    factor=0.1,
+    patience=10,
+    threshold=1e-4,
+    threshold_mode="rel",
+    cooldown=0,
+    min_lr=0.0,
+    eps=1e-8,
 ):
     """PyTorch 2.13's rule for a rate that begins at 1, transcribed."""
     rate, bad, cooling, out = 1.0, 0, 0, []
@@ -42,7 +51,36 @@ def plateau_of_torch(
         if cooling > 0:
             cooling, bad = cooling - 1, 0
         if bad > patience:
-            rate, cooling, bad = max(rate * factor, min_lr), cooldown, 0
+            lower = max(rate * factor, min_lr)
+            rate = lower if rate - lower > eps else rate
+            cooling, bad = cooldown, 0
+        out.append(rate)
+    return out
+
+
+def plateau_of_keras(
+    values,
+    *,
+    factor=0.1,
+    patience=10,
+    mode="min",
+    min_delta=1e-4,
+    cooldown=0,
+    min_lr=0.0,
+):
+    """Keras 3's rule for a rate that begins at 1, transcribed."""
+    rate, waited, cooling, out = 1.0, 0, 0, []
+    sign = 1 if mode == "min" else -1
+    best = None
+    for value in values:
+        if cooling > 0:
+            cooling, waited = cooling - 1, 0
+        if best is None or sign * value < sign * best - min_delta:
+            best, waited = value, 0
+        elif cooling == 0:
+            waited += 1
+            if waited >= patience and rate > min_lr:
+                rate, cooling, waited = max(rate * factor, min_lr), cooldown, 0
         out.append(rate)
     return out
 
@@ -76,6 +114,66 @@ def test_matches_transcription_of_torch(rule):
     expected = plateau_of_torch(values, **FIXED, **rule)
     assert min(expected) < 1.0
     np.testing.assert_allclose(scales(tx, values), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("eps", [0.0, 0.1, 0.3])
+def test_eps_is_that_of_torch(eps):
+    expected = plateau_of_torch([1.0] * 12, factor=0.5, patience=1, eps=eps)
+    tx = reduce_on_plateau(0.5, 2, eps=eps)
+    np.testing.assert_allclose(scales(tx, [1.0] * 12), expected, rtol=1e-6)
+
+
+KERAS = [
+    {"mode": mode, "min_delta": size, "cooldown": cooldown}
+    for mode in ("min", "max")
+    for size, cooldown in ((0.2, 0), (0.0, 1), (0.3, 3))
+]
+
+
+@pytest.mark.parametrize("rule", KERAS, ids=str)
+def test_matches_transcription_of_keras(rule):
+    tx = reduce_on_plateau(
+        0.5,
+        2,
+        rtol=0.0,
+        atol=rule["min_delta"],
+        cooldown=max(rule["cooldown"] - 1, 0),  # Keras's ends one value earlier
+        min_scale=0.1,
+        mode=rule["mode"],
+    )
+    expected = plateau_of_keras(
+        values_for(rule), factor=0.5, patience=2, min_lr=0.1, **rule
+    )
+    assert min(expected) < 1.0
+    np.testing.assert_allclose(scales(tx, values_for(rule)), expected, rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("rule", KERAS, ids=str)
+def test_transcription_is_kerass_rule(rule):
+    import types
+
+    from tests.certificates import packages
+
+    if not packages.installed("keras.callbacks"):
+        pytest.skip("needs keras")
+    packages.load("keras.Variable")  # chooses the backend
+    import keras
+
+    callback = keras.callbacks.ReduceLROnPlateau(
+        monitor="loss", factor=0.5, patience=2, min_lr=0.1, **rule
+    )
+    optimizer = types.SimpleNamespace(learning_rate=np.float64(1.0))
+    callback.set_model(types.SimpleNamespace(optimizer=optimizer))
+    callback.on_train_begin()
+    rates = []
+    for epoch, value in enumerate(values_for(rule)):
+        callback.on_epoch_end(epoch, {"loss": value})
+        rates.append(float(optimizer.learning_rate))
+    assert rates == plateau_of_keras(
+        values_for(rule), factor=0.5, patience=2, min_lr=0.1, **rule
+    )
 
 
 @pytest.mark.slow

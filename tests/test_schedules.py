@@ -269,3 +269,53 @@ def test_dtype_is_the_default_float():
     assert made(1).dtype == jnp.float32
     with jax.enable_x64(True):
         assert made(1).dtype == jnp.float64
+
+
+def test_cosine_goes_on_where_asked():
+    assert js.cosine_decay_schedule(1.0, 4)(np.array([4, 8, 99])).tolist() == [0, 0, 0]
+    wave = js.cosine_decay_schedule(1.0, 4, rises=True)
+    assert wave(np.array([0, 4, 8, 12, 16])).tolist() == [1, 0, 1, 0, 1]
+
+
+def test_polynomial_begins_again_lower():
+    saw = js.polynomial_schedule(1.0, 0.0, 1, 4, cycle=True)
+    values = saw(np.array([0, 4, 5, 8, 9, 2**31 - 1]))
+    np.testing.assert_allclose(values, [1, 0, 3 / 8, 0, 3 / 12, 0], atol=1e-6)
+
+
+def test_cooldown_begins_at_what_is_reached():
+    run = js.inverse_sqrt_schedule(0.0, 1.0, 100)
+    ended = js.cooldown(run, 400, 50)
+    assert ended(np.array([50, 100, 400, 425, 450])).tolist() == [0.5, 1, 0.5, 0.25, 0]
+
+
+@pytest.mark.parametrize("shape", ["exponential", "mirror-cosine", "rex", "square"])
+def test_ends_of_a_cooldown_are_exact(shape):
+    made = jax.jit(js.wsd_schedule(0.0, 0.7, 0, 84, 41, 0.1, cooldown=shape))
+    assert (made(43), made(84)) == (np.float32(0.7), np.float32(0.1))
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine", "polynomial", "exponential"])
+def test_ends_of_a_warmup_are_exact(kind):
+    made = jax.jit(js.warmup(0.7, 41, 0.1, kind))
+    assert (made(0), made(41)) == (np.float32(0.1), np.float32(0.7))
+
+
+def test_noise_is_that_of_the_step_alone():
+    noisy = js.noisy_linear_cosine_decay(1.0, 100, 3)
+    assert noisy(np.arange(50))[7] == noisy(7) != noisy(8)
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(noisy(7), noisy.replace()(7), rtol=1e-6)
+
+
+def test_cycles_of_a_fraction_of_a_step_begin_at_the_next_step():
+    cycles = js.cosine_restarts_schedule(1.0, 3, t_mul=1.5)  # at 0, 3, 7.5, 14.25
+    values = np.array(cycles(np.arange(16)))
+    assert np.flatnonzero(np.diff(values) > 0).tolist() == [2, 7, 14]
+
+
+def test_epochs_and_batch_sizes():
+    rate = js.epoch_schedule(js.step_decay(1.0, 1, 0.5), 10)
+    assert rate(np.array([0, 9, 10, 29])).tolist() == [1, 1, 0.5, 0.25]
+    size = js.round_schedule(js.linear_schedule(32, 288, 1000), 32)
+    assert set(np.array(size(np.arange(1001))) % 32) == {0.0}

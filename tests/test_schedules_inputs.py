@@ -71,6 +71,46 @@ WRONG_VALUES = [
         lambda: js.linear_onecycle_schedule(10, 1.0, 0.6, 0.5),
         "`pct_start` must be at most `pct_final`, got 0.6 and 0.5",
     ),
+    (
+        lambda: js.cosine_restarts_schedule(1.0, 5, t_mul=1.001),
+        r"`t_mul` must lie in \[1.01, ",
+    ),
+    (
+        lambda: js.onecycle_schedule(0.1, 1.0, 0.0, 10, 0.1),
+        "puts the peak at step 0: it must lie between step 0 and the last step, 9",
+    ),
+    (
+        lambda: js.onecycle_schedule(0.1, 1.0, 0.0, 10, 0.6, three_phase=True),
+        "between step 0 and half of the last step, 9",
+    ),
+    (
+        lambda: js.cyclic_schedule(0.1, 1.0, 5, gamma=0.0),
+        r"`gamma` must lie in \(0, 1\]",
+    ),
+    (
+        lambda: js.cyclic_schedule(0.1, 1.0, 5, 0),
+        "`down_steps` must be at least 1",
+    ),
+    (
+        lambda: js.warmup(1.0, 5, kind="exponential"),
+        "`init_value` must be above 0 where the shape is 'exponential', got 0.0",
+    ),
+    (
+        lambda: js.cooldown(1.0, 5, 5, shape="exponential"),
+        "`end_value` must be above 0",
+    ),
+    (
+        lambda: js.wsd_schedule(0.0, 1.0, 1, 10, 5, cooldown="exponential"),
+        "`end_value` must be above 0",
+    ),
+    (
+        lambda: js.cumulative_schedule(1.0, 0.5, 2**24 + 1),
+        "`total_steps` must be at most 16777216, got 16777217",
+    ),
+    (
+        lambda: js.inverse_time_decay(1.0, 5, -1.0),
+        r"`decay_rate` must lie in \[0, inf\)",
+    ),
     # tables
     (lambda: js.multistep_decay(1.0, [9, 4]), "`milestones` must be .* increasing"),
     (lambda: js.multistep_decay(1.0, [4, 4]), "strictly increasing, got"),
@@ -116,6 +156,14 @@ WRONG_KINDS = [
         "`init_value` must be a number, got the",
     ),
     (lambda: js.linear_schedule(True, 0.0, 5), "`init_value` must be a number"),
+    (
+        lambda: js.cosine_restarts_schedule(1.0, 5, t_mul="2"),
+        "`t_mul` must be a Python number",
+    ),
+    (
+        lambda: js.noisy_linear_cosine_decay(1.0, 5, seed=0.5),
+        "`seed` must be an integer",
+    ),
     (
         lambda: js.linear_schedule(1.0, 0.0, 5.0),
         "`transition_steps` must be an integer",

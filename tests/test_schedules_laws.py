@@ -12,6 +12,7 @@ import pytest
 import jopt.schedules as js
 from jopt import constant_schedule, join_schedules, shift_schedule
 from jopt._core import registry
+from tests import records
 
 LAST = 2**31 - 1
 CYCLE = {"init_value": 0.1, "peak_value": 0.9, "warmup_steps": 2, "decay_steps": 7}
@@ -54,12 +55,18 @@ MADE = {
     ),
     "shift_schedule": lambda: shift_schedule(js.linear_schedule(0.9, 0.1, 3), 2),
 }
+MADE |= {
+    f"{name} {i}": made.replace
+    for name, all_made in records.collected("SCHEDULES", {}).items()
+    for i, made in enumerate(all_made)
+}
 NAMESPACE = vars(js) | {made.name: made.build for made in registry.entries("schedule")}
 schedules = pytest.mark.parametrize("name", MADE)
 
 
 def test_every_schedule_is_listed():
     listed = set(MADE) | {"multiply_schedules", "sum_schedules", "from_callable"}
+    listed |= {name.partition(" ")[0] for name in MADE}
     public = {name for name in vars(js) if callable(getattr(js, name))}
     assert public <= listed
 
@@ -182,7 +189,7 @@ def test_gradient_is_finite_at_the_edges(name):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
-AFFINE = [name for name in MADE if MADE[name]().spec.factory.facts.get("affine")]
+AFFINE = [name for name in MADE if MADE[name]().spec.is_affine]
 
 
 @pytest.mark.parametrize("name", AFFINE)
@@ -206,19 +213,29 @@ def test_the_others_have_a_complement_too(name):
 
 
 def test_which_schedules_are_affine():
-    assert set(AFFINE) == {
+    assert {MADE[name]().spec.name for name in AFFINE} == {
         "constant_schedule",
+        "cooldown",
+        "cyclic_schedule",
+        "epoch_schedule",
         "interpolate_schedule",
-        "join_schedules",
+        "join_schedules",  # as is what `sgdr_schedule` makes
         "linear_schedule",
+        "onecycle_schedule",
         "polynomial_schedule",
-        "sgdr_schedule",  # joined of the next
+        "rex_schedule",
         "shift_schedule",
         "warmup",
         "warmup_constant_schedule",
         "warmup_cosine_decay_schedule",
         "wsd_schedule",
     }
+
+
+def test_curves_of_constant_factors_are_not_affine():
+    assert not js.wsd_schedule(0.0, 1.0, 2, 9, 4, 0.1, "exponential").spec.is_affine
+    assert not js.cooldown(0.5, 2, 4, 0.1, "exponential").spec.is_affine
+    assert not js.warmup(0.5, 2, 0.1, "exponential").spec.is_affine
 
 
 def test_complement_near_one_keeps_its_digits():

@@ -397,3 +397,12 @@ def test_integer_leaf_may_be_named_in_a_mask():
     tx = jopt.masked(jopt.scale(-1.0), {"w": True, "steps": True})
     u, _ = tx.update(g, tx.init(params), params)
     assert (float(u["w"][0]), int(u["steps"])) == (-1.0, 0)
+
+
+def test_selectors_are_keys_of_labels_and_of_configs():
+    labels = {jopt.where(ndim=2): "a", "...": "b"}
+    tx = jopt.partition({"a": jopt.sgd(0.5), "b": jopt.sgd(1.0)}, labels)
+    params = {"bias": jnp.ones(1), "kernel": jnp.ones((1, 1))}
+    updates, _ = tx.update(params, tx.init(params), params)
+    assert updates["kernel"][0, 0] == -0.5 and updates["bias"][0] == -1.0
+    assert jopt.from_dict(jopt.to_dict(tx)) == tx

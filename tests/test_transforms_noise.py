@@ -88,3 +88,13 @@ def test_rejects_what_is_no_key(key):
 def test_rejects_several_keys():
     with pytest.raises(ValueError, match="give one key"):
         jopt.add_noise(1.0, 0.5, jax.random.split(jax.random.key(0), 3))
+
+
+def test_a_key_stays_known_within_jit():
+    tx = jopt.chain(
+        jopt.add_noise(1.0, 0.5, jax.random.key(1)),
+        jopt.sgd(jopt.linear_schedule(0.1, 0.0, 10)),
+    )
+    step = jax.jit(lambda tx, g, state: tx.update(g, state)[0])
+    g = jnp.ones(3)
+    assert jnp.isfinite(step(tx, g, tx.init(g))).all()

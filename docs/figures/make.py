@@ -26,6 +26,8 @@ SCHEDULES = {
     "exponential": jopt.exponential_decay(1.0, transition_steps=50, decay_rate=0.5),
     "step": jopt.step_decay(1.0, step_size=50, gamma=0.5),
     "multistep": jopt.multistep_decay(1.0, [80, 140], gamma=0.3),
+    "cyclic": jopt.cyclic_schedule(0.1, 1.0, 30, 20, mode="triangular2"),
+    "rex": jopt.rex_schedule(1.0, 0.0, 200),
     "then": SHORT.then(0.5 * SHORT, at=60).then(0.25 * SHORT, at=120),
     "sum": SHORT.shift(20) + 0.2,
 }

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jopt._core import mismatch, trees, warn
+from jopt._core import extras, mismatch, trees, warn
 from jopt._core.decay import Decay
 from jopt._core.types import Hyper
 
@@ -60,6 +60,7 @@ def guarded_update(
     if params is not None or not runner.has_foreign:
         shown = jax.tree.map(_widen, shown)
     mismatch.check_state(runner, state, shown, shown_params)
+    extra = extras.narrowed(extra, params, keep)
     try:
         out, state = runner.raw.update(shown, state, shown_params, **extra)
     except Exception as error:

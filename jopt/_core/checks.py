@@ -121,7 +121,7 @@ def attained(schedule: Any) -> Iterator[tuple[str, float]]:
     factory = schedule.spec.factory
     if factory.name == "from_callable":
         yield from _constant(schedule.spec.arguments["function"])
-    if not factory.facts.get("affine"):
+    if not schedule.spec.is_affine:
         return
     for name, mark in factory.marks.items():
         value = schedule.spec.arguments[name]
@@ -153,7 +153,7 @@ def _constant(function: Any) -> Iterator[tuple[str, float]]:
 def greatest(rate: Any) -> float | None:
     """The greatest value of a rate, where it is known."""
     if callable(rate):
-        affine = rate.spec.factory.facts.get("affine")
+        affine = rate.spec.is_affine
         return max((x for _, x in attained(rate)), default=None) if affine else None
     if isinstance(rate, Tracer) or rate is None:
         return None

@@ -1,5 +1,6 @@
 """Decay rates, held as their complement."""
 
+import math
 from typing import Any
 
 import jax
@@ -51,6 +52,12 @@ class Decay:
         if isinstance(self.complement, float):
             return float(f"{1.0 - self.complement:.15g}")
         return 1.0 - self.complement
+
+    def root(self) -> "Decay":
+        """The root of the rate: `1 - sqrt(1 - c)` without cancellation."""
+        c = self.complement
+        sqrt = math.sqrt if isinstance(c, float) else jnp.sqrt
+        return Decay(c / (1 + sqrt(1 - c)))
 
     def tree_flatten_with_keys(self):
         key = jax.tree_util.GetAttrKey("complement")

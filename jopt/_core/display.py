@@ -142,10 +142,10 @@ def pdoc(value: Any, **kwargs: Any) -> Any:
 
 def horizon(spec: Spec) -> int:
     """How many steps of a schedule are worth drawing."""
-    return min((11 * _length(spec) + 9) // 10 or 100, LAST_STEP)
+    return min((11 * length(spec) + 9) // 10 or 100, LAST_STEP)
 
 
-def _length(spec: Spec) -> int:
+def length(spec: Spec) -> int:
     """The last step at which a schedule is known to change; 0 if none is known."""
     rule = spec.factory.facts.get("horizon")
     if rule is not None:
@@ -156,7 +156,7 @@ def _length(spec: Spec) -> int:
             own.extend(step for step in value or () if isinstance(step, int))
         elif isinstance(value, int) and not isinstance(value, bool):
             own.append(value)
-    inner = [_length(child.spec) for _, child in spec.children()]
+    inner = [length(child.spec) for _, child in spec.children()]
     # where there are steps of its own, they come before the last schedule inside
     return max(own) + (inner[-1] if max(own) else max(inner)) if inner else max(own)
 

@@ -82,6 +82,21 @@ def global_norm(tree: PyTree) -> jax.Array:
     return unscaled(*scaled_global_norm(tree))
 
 
+def normalized(tree: PyTree) -> PyTree:
+    """The tree over its global norm; a tree of zeros stays."""
+    root, scale = scaled_global_norm(tree)
+    inverse = nx.divide(jnp.ones_like(root), root)
+    return jax.tree.map(lambda x: nx.times(nx.times(x, scale), inverse), tree)
+
+
+def inner_product(x: PyTree, y: PyTree) -> jax.Array:
+    """The real inner product of two trees, in float32 or wider."""
+    dtype = norm_dtype(x)
+    pairs = zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True)
+    products = (_dot(_wide(a), _wide(b)).astype(dtype) for a, b in pairs)
+    return sum(products, jnp.zeros((), dtype))
+
+
 def norm_dtype(tree: PyTree) -> np.dtype:
     """The dtype in which `global_norm` works: float64 if any leaf has it."""
     kinds = (trees.accumulation_dtype(x.dtype) for x in jax.tree.leaves(tree))

@@ -76,7 +76,9 @@ def bias_correction(decay: Any, count: ArrayLike) -> jax.Array:
     if isinstance(c, float):
         log_b = math.log1p(-c) if c < 1.0 else -math.inf
     else:
-        log_b = jnp.log1p(-cast(c, dtype))
+        c = jnp.asarray(cast(c, dtype))
+        inside = c < 1.0  # at a decay of 0 the slope of the logarithm is infinite
+        log_b = jnp.where(inside, jnp.log1p(-jnp.where(inside, c, 0.5)), -jnp.inf)
     return -jnp.expm1(jnp.asarray(count, dtype) * log_b)
 
 

@@ -1,7 +1,7 @@
 """The `Schedule`: a function of the step that is a value and a pytree."""
 
 import functools as ft
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec
 
 import jax
@@ -55,7 +55,7 @@ class Schedule:
 
     def complement(self) -> "Schedule":
         """The schedule of one minus the values, formed exactly where it can be."""
-        if not self.spec.factory.facts.get("affine"):
+        if not self.spec.is_affine:
             return sum_schedules(constant_schedule(1.0), -self)
         changes: dict[str, Any] = {}
         for name, mark in self.spec.factory.marks.items():
@@ -116,7 +116,7 @@ class Schedule:
 
 
 def schedule(
-    *, affine: bool = False, **facts: Any
+    *, affine: bool | Callable[[Mapping[str, Any]], bool] = False, **facts: Any
 ) -> Callable[[Callable[P, Callable[[jax.Array], Any]]], Callable[P, Schedule]]:
     """Make a schedule factory of a function that returns `step -> value`.
 
@@ -126,6 +126,7 @@ def schedule(
     Args:
         affine: Whether mapping each value argument `v` to `a * v + b` maps the
             schedule's values alike. Then one minus a decay rate's schedule is exact.
+            Where it depends on the other arguments, a function of them all.
         **facts: Anything else worth knowing, kept in `factory.facts`.
 
     Returns:

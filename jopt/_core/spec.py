@@ -119,6 +119,12 @@ class Spec:
         return self.factory.name
 
     @property
+    def is_affine(self) -> bool:
+        """Whether a schedule is affine in its values: see `schedule`."""
+        fact = self.factory.facts.get("affine", False)
+        return bool(fact(self.arguments) if callable(fact) else fact)
+
+    @property
     def built(self) -> Any:
         """What the factory makes of the arguments; made on first use, then kept.
 
@@ -299,7 +305,8 @@ def freeze(value: Any) -> Any:
         if not getattr(value, "is_fully_addressable", True):
             return "traced", id(value)
         if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-            value = jax.random.key_data(value)  # pyright: ignore[reportArgumentType]
+            with jax.ensure_compile_time_eval():  # a known key, even within `jit`
+                value = jax.random.key_data(value)  # pyright: ignore
         array = np.asarray(value)
         return "array", str(array.dtype), array.shape, array.tobytes()
     try:

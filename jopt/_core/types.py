@@ -101,6 +101,7 @@ OptionalDecay = Annotated[
     ArrayLike | ScheduleFn | Decay | None,
     Hyper(0.0, 1.0, below=True, complement=True, nullable=True),
 ]
+Growth = Annotated[ArrayLike | ScheduleFn | None, Hyper(low=1.0, nullable=True)]
 
 Count = Annotated[int, Bounds(1)]
 Steps = Annotated[int, Bounds(0)]

@@ -1,5 +1,15 @@
 """Optimizers that treat matrices as matrices."""
 
+from jopt.matrix.lowrank import (
+    apollo as apollo,
+    apollo_mini as apollo_mini,
+    fira as fira,
+    galore as galore,
+    scale_by_apollo as scale_by_apollo,
+    scale_by_galore as scale_by_galore,
+    ScaleByApolloState as ScaleByApolloState,
+    ScaleByGaloreState as ScaleByGaloreState,
+)
 from jopt.matrix.muon import (
     matrices as matrices,
     muon as muon,

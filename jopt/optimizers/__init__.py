@@ -1,5 +1,17 @@
 """The optimizers: ready chains, one family a file."""
 
+from jopt.optimizers.adabelief import (
+    acprop as acprop,
+    adabelief as adabelief,
+    scale_by_acprop as scale_by_acprop,
+    scale_by_belief as scale_by_belief,
+)
+from jopt.optimizers.adabound import (
+    adabound as adabound,
+    amsbound as amsbound,
+    scale_by_adabound as scale_by_adabound,
+    ScaleByAdaboundState as ScaleByAdaboundState,
+)
 from jopt.optimizers.adadelta import (
     adadelta as adadelta,
     scale_by_adadelta as scale_by_adadelta,
@@ -21,16 +33,68 @@ from jopt.optimizers.adam import (
     adamw as adamw,
     scale_by_adam as scale_by_adam,
 )
+from jopt.optimizers.adam_atan2 import (
+    adam_atan2 as adam_atan2,
+    scale_by_adam_atan2 as scale_by_adam_atan2,
+)
 from jopt.optimizers.adamax import (
     adamax as adamax,
     adamaxw as adamaxw,
     scale_by_adamax as scale_by_adamax,
 )
+from jopt.optimizers.adan import (
+    adan as adan,
+    scale_by_adan as scale_by_adan,
+    scale_by_proximal_decay as scale_by_proximal_decay,
+    ScaleByAdanState as ScaleByAdanState,
+)
+from jopt.optimizers.ademamix import (
+    ademamix as ademamix,
+    scale_by_ademamix as scale_by_ademamix,
+    scale_by_simplified_ademamix as scale_by_simplified_ademamix,
+    ScaleByAdemamixState as ScaleByAdemamixState,
+    ScaleBySimplifiedAdemamixState as ScaleBySimplifiedAdemamixState,
+    simplified_ademamix as simplified_ademamix,
+)
+from jopt.optimizers.adopt import (
+    adopt as adopt,
+    scale_by_adopt as scale_by_adopt,
+)
 from jopt.optimizers.amsgrad import (
     amsgrad as amsgrad,
     scale_by_amsgrad as scale_by_amsgrad,
 )
+from jopt.optimizers.cautious import (
+    cadamw as cadamw,
+    clion as clion,
+)
+from jopt.optimizers.dadapt import (
+    dadapt_adamw as dadapt_adamw,
+    dadapt_sgd as dadapt_sgd,
+    DAdaptAdamWState as DAdaptAdamWState,
+    DAdaptSGDState as DAdaptSGDState,
+    scale_by_dadapt_adamw as scale_by_dadapt_adamw,
+    scale_by_dadapt_sgd as scale_by_dadapt_sgd,
+)
+from jopt.optimizers.dadapt_lion import (
+    dadapt_lion as dadapt_lion,
+    DAdaptLionState as DAdaptLionState,
+    scale_by_dadapt_lion as scale_by_dadapt_lion,
+)
+from jopt.optimizers.dog import (
+    dog as dog,
+    DoGState as DoGState,
+    dowg as dowg,
+    DoWGState as DoWGState,
+    ldog as ldog,
+    scale_by_dog as scale_by_dog,
+    scale_by_dowg as scale_by_dowg,
+)
 from jopt.optimizers.lamb import lamb as lamb
+from jopt.optimizers.laprop import (
+    laprop as laprop,
+    scale_by_laprop as scale_by_laprop,
+)
 from jopt.optimizers.lars import (
     lars as lars,
     scale_by_lars as scale_by_lars,
@@ -40,16 +104,39 @@ from jopt.optimizers.lion import (
     scale_by_lion as scale_by_lion,
     ScaleByLionState as ScaleByLionState,
 )
+from jopt.optimizers.mars import mars as mars
+from jopt.optimizers.momo import (
+    momo as momo,
+    momo_adam as momo_adam,
+    MomoAdamState as MomoAdamState,
+    MomoState as MomoState,
+    scale_by_momo as scale_by_momo,
+    scale_by_momo_adam as scale_by_momo_adam,
+)
 from jopt.optimizers.nadam import (
     nadam as nadam,
     nadamw as nadamw,
     scale_by_nadam as scale_by_nadam,
     ScaleByNadamState as ScaleByNadamState,
 )
+from jopt.optimizers.polyak import (
+    polyak_sgd as polyak_sgd,
+    scale_by_polyak as scale_by_polyak,
+    scale_by_sps as scale_by_sps,
+    ScaleBySpsState as ScaleBySpsState,
+    sps as sps,
+)
 from jopt.optimizers.prodigy import (
     prodigy as prodigy,
     ProdigyState as ProdigyState,
     scale_by_prodigy as scale_by_prodigy,
+)
+from jopt.optimizers.qhadam import (
+    qhadam as qhadam,
+    qhm as qhm,
+    scale_by_qhadam as scale_by_qhadam,
+    scale_by_qhm as scale_by_qhm,
+    ScaleByQhmState as ScaleByQhmState,
 )
 from jopt.optimizers.radam import (
     radam as radam,
@@ -72,4 +159,24 @@ from jopt.optimizers.sgd import sgd as sgd
 from jopt.optimizers.signum import (
     sign_sgd as sign_sgd,
     signum as signum,
+)
+from jopt.optimizers.sophia import (
+    scale_by_sophia as scale_by_sophia,
+    ScaleBySophiaState as ScaleBySophiaState,
+    sophia as sophia,
+)
+from jopt.optimizers.spam import (
+    scale_by_spam as scale_by_spam,
+    scale_by_stable_spam as scale_by_stable_spam,
+    ScaleByStableSpamState as ScaleByStableSpamState,
+    spam as spam,
+    stable_spam as stable_spam,
+)
+from jopt.optimizers.stable_adamw import (
+    scale_by_stable_adamw as scale_by_stable_adamw,
+    stable_adamw as stable_adamw,
+)
+from jopt.optimizers.yogi import (
+    scale_by_yogi as scale_by_yogi,
+    yogi as yogi,
 )

@@ -146,6 +146,7 @@ def scale_by_adam(
     mu_dtype: DTypeLike | None = None,
     *,
     nesterov: bool = False,
+    eps_hat: bool = False,
 ) -> Pair:
     """Divide an average of the gradients by the root of that of their squares.
 
@@ -159,6 +160,9 @@ def scale_by_adam(
         mu_dtype: Dtype in which the first moment is kept. Defaults to that of the
             parameter, float32 or wider.
         nesterov: Whether to look ahead by one step of momentum.
+        eps_hat: Whether `eps` is added to the root before the bias correction, as in
+            Keras and in the note after Algorithm 1 of the paper: `m sqrt(1 - b2^t) /
+            (1 - b1^t) / (sqrt(v) + eps)`.
 
     Returns:
         A transform with two slots per parameter. It does not read `params`.
@@ -174,7 +178,9 @@ def scale_by_adam(
         nu = moments.averages(moments.squares(updates), state.nu, b2)
         weights = moments.momentum_weights(b1, t, nesterov)
         correction = nx.bias_correction(b2, t)
-        u = moments.rescale(updates, mu, nu, weights, correction, eps, eps_root)
+        u = moments.rescale(
+            updates, mu, nu, weights, correction, eps, eps_root, eps_hat=eps_hat
+        )
         mu, nu = moments.like(mu, state.mu), moments.like(nu, state.nu)
         return u, optax.ScaleByAdamState(t, mu, nu)
 

@@ -1,5 +1,7 @@
 """Adamax: Adam with a decaying maximum in place of the second moment."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -112,7 +114,11 @@ def adamaxw(
 
 @transform
 def scale_by_adamax(
-    b1: DecayRate = 0.9, b2: DecayRate = 0.999, eps: Epsilon = 1e-8
+    b1: DecayRate = 0.9,
+    b2: DecayRate = 0.999,
+    eps: Epsilon = 1e-8,
+    *,
+    eps_in_max: bool = True,
 ) -> Pair:
     """Divide an average of the gradients by a decaying maximum of them.
 
@@ -122,6 +128,7 @@ def scale_by_adamax(
         b1: Decay rate of the average of gradients, in [0, 1).
         b2: Decay rate of the maximum, in [0, 1).
         eps: Added to the magnitude of each gradient.
+        eps_in_max: Without it `eps` is added to the maximum instead, as in Keras.
 
     Returns:
         A transform with two slots per parameter. It does not read `params`.
@@ -130,7 +137,7 @@ def scale_by_adamax(
 
     def greatest(n, g):
         magnitude = _magnitude(g)
-        if not is_off(eps):
+        if eps_in_max and not is_off(eps):
             magnitude = magnitude + nx.cast(eps, magnitude.dtype)
         n = n.astype(magnitude.dtype)
         return jnp.maximum(n - times(n, moments.complement(b2, n.dtype)), magnitude)
@@ -141,8 +148,11 @@ def scale_by_adamax(
         mu = moments.averages(updates, state.mu, b1)
         nu = jax.tree.map(greatest, state.nu, updates)
         weight, _ = moments.momentum_weights(b1, t)
+        beside = 0.0 if eps_in_max else eps
         u = jax.tree.map(
-            lambda m, n: moments.quotient(times(m, weight), n, guard), mu, nu
+            lambda m, n: moments.quotient(times(m, weight), _plus(n, beside), guard),
+            mu,
+            nu,
         )
         mu, nu = moments.like(mu, state.mu), moments.like(nu, state.nu)
         return u, optax.ScaleByAdamState(t, mu, nu)
@@ -156,3 +166,7 @@ def _magnitude(g: jax.Array) -> jax.Array:
         return jnp.abs(g)
     zero = g == 0
     return jnp.where(zero, 0.0, jnp.abs(jnp.where(zero, jnp.ones_like(g), g)))
+
+
+def _plus(n: jax.Array, eps: Any) -> jax.Array:
+    return n if is_off(eps) else n + nx.cast(eps, n.dtype)

@@ -98,6 +98,7 @@ def scale_by_amsgrad(
     bias_correction_nu: bool = True,
     *,
     corrected: bool = False,
+    eps_hat: bool = False,
 ) -> Pair:
     """Divide an average of gradients by the root of the largest second moment.
 
@@ -112,6 +113,8 @@ def scale_by_amsgrad(
         bias_correction_mu: Whether to correct the first moment for its start.
         bias_correction_nu: Whether to correct the second moment for its start.
         corrected: Whether the maximum is taken after that correction.
+        eps_hat: Whether `eps` is added to the root before the bias correction, as in
+            Keras.
 
     Returns:
         A transform with three slots per parameter. It does not read `params`.
@@ -148,7 +151,14 @@ def scale_by_amsgrad(
         nu_max = jax.tree.map(largest, state.nu_max, nu)
         remaining = one if corrected else correction
         u = moments.rescale(
-            updates, mu, nu_max, (weight, None), remaining, eps, eps_root
+            updates,
+            mu,
+            nu_max,
+            (weight, None),
+            remaining,
+            eps,
+            eps_root,
+            eps_hat=eps_hat,
         )
         slots = map(moments.like, (mu, nu, nu_max), state[1:])
         return u, optax.ScaleByAmsgradState(t, *slots)

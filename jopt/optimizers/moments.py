@@ -29,6 +29,16 @@ def squares(updates: PyTree) -> PyTree:
     return jax.tree.map(nx.square, updates)
 
 
+def deviations(updates: PyTree, mean: PyTree) -> PyTree:
+    """The squared magnitude of each leaf less its average."""
+    return jax.tree.map(lambda g, m: nx.square(g - m.astype(g.dtype)), updates, mean)
+
+
+def raised(nu: PyTree, eps: Any) -> PyTree:
+    """Second moments, to each of which an epsilon is added."""
+    return nu if is_off(eps) else jax.tree.map(lambda v: v + nx.cast(eps, v.dtype), nu)
+
+
 def like(values: PyTree, slots: PyTree) -> PyTree:
     """The values in the dtypes in which the state holds them."""
     return jax.tree.map(lambda s, x: x.astype(s.dtype), slots, values)
@@ -54,7 +64,7 @@ def rescale(
     updates: PyTree,
     mu: PyTree,
     nu: PyTree,
-    weights: tuple[jax.Array, jax.Array | None],
+    weights: tuple[Any, Any],
     correction: jax.Array,
     eps: Any,
     eps_root: Any = 0.0,

@@ -1,33 +1,29 @@
 """Prodigy: Adam that finds its own learning rate."""
 
-import math
-from typing import Annotated, Any, cast, NamedTuple
+from typing import Any, cast, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
-from jopt._core import numerics as nx, trees
+from jopt._core import numerics as nx, sums, trees
 from jopt._core.decay import Decay
 from jopt._core.numerics import times
 from jopt._core.spec import is_off
+from jopt._core.sums import number
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import (
     DecayRate,
     Epsilon,
-    Hyper,
+    Growth,
     LearningRate,
     OptionalDecay,
     Pair,
     Positive,
     PyTree,
-    ScheduleFn,
     Switch,
 )
 from jopt.optimizers.moments import averages, denominator, quotient, squares
 from jopt.transforms.scale import scale
-
-Growth = Annotated[ArrayLike | ScheduleFn | None, Hyper(low=1.0, nullable=True)]
 
 
 class ProdigyState(NamedTuple):
@@ -168,7 +164,7 @@ def scale_by_prodigy(
     """
 
     def init(params):
-        first = _number(estim_lr0)
+        first = number(estim_lr0)
         return ProdigyState(
             exp_avg=trees.zeros_like(params),
             exp_avg_sq=trees.real_zeros_like(params),
@@ -182,41 +178,41 @@ def scale_by_prodigy(
 
     def rate(state):
         """The estimate times the learning rate, bias corrected if so wished."""
-        k = state.estim_lr * _number(learning_rate)
+        k = state.estim_lr * number(learning_rate)
         if not use_bias_correction:
             return k
         t = nx.increment(state.count)
         root = jnp.sqrt(nx.bias_correction(b2, t))
-        return k * _number(root / nx.bias_correction(b1, t))
+        return k * number(root / nx.bias_correction(b1, t))
 
     def learnt(g, state, params, on):
         """The state with the gradients in it, the estimate still the old one."""
         d, k = state.estim_lr, rate(state)
-        ratio = on * d / _number(estim_lr0)
+        ratio = on * d / number(estim_lr0)
         weight = ratio * (d if safeguard_warmup else k)
-        fade = cast(Decay, b3) if b3 is not None else _root(cast(Decay, b2))
-        forget = on * _number(fade.complement)
+        fade = cast(Decay, b3) if b3 is not None else cast(Decay, b2).root()
+        forget = on * number(fade.complement)
         step = jax.tree.map(lambda g: times(g, d), g)
         m = averages(step, state.exp_avg, _gated(b1, on))
         v = averages(squares(step), state.exp_avg_sq, _gated(b2, on))
         s = jax.tree.map(
             lambda g, s: s - times(s, forget) + times(g, weight), g, state.grad_sum
         )
-        way = _sum(jax.tree.map(_inner_product, g, state.params0, params))
+        way = -sums.dot(g, sums.displacement(params, state.params0))
         r = state.numerator_weighted
         r = r - forget * r + ratio * k * way
         return state._replace(exp_avg=m, exp_avg_sq=v, grad_sum=s, numerator_weighted=r)
 
     def estimated(state, known, total):
         """The state with the new estimate in it."""
-        d_hat = nx.divide(state.numerator_weighted, total) * _number(estim_lr_coef)
+        d_hat = nx.divide(state.numerator_weighted, total) * number(estim_lr_coef)
         top = jnp.maximum(state.max_estim_lr, d_hat)
         if growth_rate is None:
             d = top
         else:
-            first = state.estim_lr == _number(estim_lr0)
+            first = state.estim_lr == number(estim_lr0)
             d = jnp.where(first, jnp.maximum(state.estim_lr, d_hat), state.estim_lr)
-            d = jnp.minimum(top, d * _number(growth_rate))
+            d = jnp.minimum(top, d * number(growth_rate))
         return state._replace(
             estim_lr=jnp.where(known, d, state.estim_lr),
             max_estim_lr=jnp.where(known, top, state.max_estim_lr),
@@ -225,19 +221,15 @@ def scale_by_prodigy(
 
     def update(updates, state, params=None, **extra):
         del extra
-        if params is None:
-            raise ValueError(
-                "`scale_by_prodigy` needs params: call "
-                "`tx.update(grads, state, params)`."
-            )
-        on = _number(_number(learning_rate) > 0)  # at a rate of 0 nothing is learnt
+        params = sums.needed(params, "scale_by_prodigy")
+        on = number(number(learning_rate) > 0)  # at a rate of 0 nothing is learnt
         k = rate(state)
         state = learnt(updates, state, params, on)
-        total = _sum(jax.tree.map(lambda s: jnp.sum(jnp.abs(s)), state.grad_sum))
+        total = sums.magnitudes(state.grad_sum)
         known = (total > 0) & (on > 0)
         state = estimated(state, known, total)
         k = jnp.where(known, k, jnp.zeros_like(k))
-        floor = 0.0 if is_off(eps) else state.estim_lr * _number(eps)
+        floor = 0.0 if is_off(eps) else state.estim_lr * number(eps)
 
         def direction(m, v, p):
             u = quotient(m, denominator(v, floor), guard=True)
@@ -251,27 +243,6 @@ def scale_by_prodigy(
     return Pair(init, update)
 
 
-def _root(decay: Decay) -> Decay:
-    """The root of a decay rate: `1 - sqrt(1 - c)` without cancellation."""
-    c = decay.complement
-    sqrt = math.sqrt if isinstance(c, float) else jnp.sqrt
-    return Decay(c / (1 + sqrt(1 - c)))
-
-
 def _gated(decay: Any, on: jax.Array) -> Decay:
     """The decay where `on` is 1; where it is 0, one that keeps the old value."""
-    return Decay(on * _number(decay.complement))
-
-
-def _number(value: Any) -> jax.Array:
-    return jnp.asarray(value).astype(jnp.result_type(float))
-
-
-def _sum(numbers: PyTree) -> jax.Array:
-    return sum((_number(x) for x in jax.tree.leaves(numbers)), _number(0.0))
-
-
-def _inner_product(g: jax.Array, p0: jax.Array, p: jax.Array) -> jax.Array:
-    """The real inner product of a gradient and the way back to the start."""
-    back = p0.astype(g.dtype) - p.astype(g.dtype)
-    return jnp.sum(jnp.real(g * jnp.conj(back)))
+    return Decay(on * number(decay.complement))

@@ -101,8 +101,14 @@ def dynamic_loss_scale(
         inverse = 1.0 / state.scale
         grads = jax.tree.map(lambda g: nx.times(g, inverse), updates)
 
+        more = dict(extra)
+        if "grad_fn" in extra:  # of the scaled loss, as the gradient is
+            more["grad_fn"] = lambda p: jax.tree.map(
+                lambda g: nx.times(g, inverse), extra["grad_fn"](p)
+            )
+
         def run(inner_state: PyTree) -> tuple[PyTree, PyTree]:
-            return pair.update(grads, inner_state, params, **extra)
+            return pair.update(grads, inner_state, params, **more)
 
         shapes, _ = jax.eval_shape(run, state.inner_state)
 

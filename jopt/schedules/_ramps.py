@@ -19,6 +19,9 @@ Share = Annotated[ArrayLike, Hyper(low=0.0, high=1.0)]
 Ratio = Annotated[ArrayLike, Hyper(low=0.0)]
 Limit = Annotated[ArrayLike | None, Hyper(nullable=True)]
 Interpolation = Literal["linear", "cosine"]
+Cooldown = Literal[
+    "linear", "cosine", "1-sqrt", "square", "mirror-cosine", "rex", "exponential"
+]
 
 Weights = tuple[jax.Array, jax.Array]
 
@@ -63,6 +66,43 @@ def power(weights: Weights, exponent: ArrayLike) -> Weights:
     """A ramp whose remaining share is raised to a power."""
     left = jnp.power(weights[1], as_float(exponent))
     return 1.0 - left, left
+
+
+def shaped(shape: str, weights: Weights) -> Weights:
+    """A linear ramp bent to the shape of a cooldown."""
+    done, left = weights
+    if shape == "cosine":
+        return bend(weights)
+    if shape == "1-sqrt":
+        root = jnp.sqrt(done)
+        return root, left / (1.0 + root)  # 1 - sqrt(x), without cancellation near 1
+    if shape == "square":
+        return jnp.square(done), left * (1.0 + done)
+    if shape == "mirror-cosine":
+        wave = bend(weights)
+        return 2.0 * done - wave[0], 2.0 * left - wave[1]
+    if shape == "rex":
+        return done / (1.0 + left), 2.0 * left / (1.0 + left)
+    return weights
+
+
+def between(
+    shape: str, start: ArrayLike, end: ArrayLike, weights: Weights
+) -> jax.Array:
+    """From `start` to `end` along a linear ramp bent to a shape."""
+    if shape == "exponential":
+        return geometric(start, end, weights)
+    return blend(start, end, shaped(shape, weights))
+
+
+def geometric(start: ArrayLike, end: ArrayLike, weights: Weights) -> jax.Array:
+    """From `start` to `end`, both above 0, by the same factor in every step."""
+    done, left = weights
+    tiny = float(jnp.finfo(done.dtype).tiny)
+    logs = [jnp.log(jnp.maximum(as_float(x), tiny)) for x in (start, end)]
+    inside = jnp.exp(logs[0] * left + logs[1] * done)
+    late = jnp.where(left > 0.0, inside, as_float(end))
+    return jnp.where(done > 0.0, late, as_float(start))
 
 
 def blend(start: ArrayLike, end: ArrayLike, weights: Weights) -> jax.Array:
@@ -115,6 +155,24 @@ def through(
     weights = _share(done, length), _share(length - done, length)
     return blend(
         table[left], table[right], bend(weights) if kind == "cosine" else weights
+    )
+
+
+def cycle(step: jax.Array, steps: int) -> tuple[jax.Array, jax.Array]:
+    """The number of the cycle that a step is in, and its place in it."""
+    if steps > LAST_STEP:
+        return jnp.zeros_like(step), step
+    return step // steps, step % steps
+
+
+def check_positive(shape: str, name: str, value: Any) -> None:
+    """Raise for an end that a curve of constant factors cannot reach."""
+    if shape != "exponential" or not isinstance(value, int | float) or value > 0.0:
+        return
+    raise ValueError(
+        f"`{name}` must be above 0 where the shape is 'exponential', got {value!r}: "
+        "no factor leads there. Take a small number such as a hundredth of the peak, "
+        "or another shape."
     )
 
 

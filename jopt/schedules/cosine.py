@@ -1,5 +1,6 @@
 """Cosine decay, alone and with warm restarts."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,12 +22,13 @@ __all__ = [
 ]
 
 
-@schedule()
+@schedule(horizon=lambda a: a["decay_steps"] * (3 if a["rises"] else 1))
 def cosine_decay_schedule(
     init_value: Value,
     decay_steps: Count,
     alpha: Ratio = 0.0,
     exponent: Exponent = 1.0,
+    rises: bool = False,
 ):
     """Decay along half a cosine wave.
 
@@ -38,9 +40,11 @@ def cosine_decay_schedule(
     Args:
         init_value: The value at step 0.
         decay_steps: Length of the decay in steps, at least 1. The value is level
-            afterwards.
+            afterwards, as in optax and Keras.
         alpha: The last value as a share of `init_value`, >= 0.
         exponent: Exponent of the wave, > 0.
+        rises: Whether the wave goes on after `decay_steps`: up to `init_value`, down,
+            and so on, as in PyTorch's CosineAnnealingLR.
 
     Returns:
         A schedule.
@@ -60,6 +64,9 @@ def cosine_decay_schedule(
     """
 
     def value(step):
+        if rises and decay_steps <= LAST_STEP:
+            _, step = ramps.cycle(step, 2 * decay_steps)
+            step = decay_steps - jnp.abs(decay_steps - step)
         wave = ramps.bend(ramps.ramp(step, decay_steps))
         return as_float(init_value) * ramps.blend(
             1.0, alpha, ramps.power(wave, exponent)
@@ -111,16 +118,15 @@ def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
 
 def _drawn(arguments: Mapping[str, Any]) -> int:
     growth = arguments["t_mul"]
-    return arguments["first_decay_steps"] * (
-        4 if growth == 1 else 1 + growth + growth**2
-    )
+    cycles = 4 if growth == 1 else 1 + growth + growth**2
+    return math.ceil(arguments["first_decay_steps"] * cycles)
 
 
 @schedule(horizon=_drawn)
 def cosine_restarts_schedule(
     init_value: Value,
     first_decay_steps: Count,
-    t_mul: Count = 1,
+    t_mul: float = 1,
     m_mul: Share = 1.0,
     alpha: Ratio = 0.0,
 ):
@@ -135,13 +141,18 @@ def cosine_restarts_schedule(
     Args:
         init_value: The value at step 0.
         first_decay_steps: Length of the first cycle in steps, at least 1.
-        t_mul: How many times longer each cycle is than the one before.
+        t_mul: How many times longer each cycle is than the one before: 1, or at least
+            1.01. Cycles need not be whole numbers of steps.
         m_mul: How much lower each cycle starts than the one before, in [0, 1].
         alpha: The least value as a share of `init_value`, >= 0. It is not reached:
             the step after the last of a cycle is the first of the next.
 
     Returns:
         A schedule.
+
+    Raises:
+        TypeError: If `t_mul` is not a Python number.
+        ValueError: If `t_mul` is out of range.
 
     Example:
         >>> import jax.numpy as jnp
@@ -157,6 +168,8 @@ def cosine_restarts_schedule(
         Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts",
         ICLR 2017, arXiv:1608.03983, section 3.
     """
+    if t_mul != 1:
+        ramps.check_share("t_mul", t_mul, 1.01, float(LAST_STEP))
 
     def value(step):
         cycle, left = _cycle(step, min(first_decay_steps, LAST_STEP), t_mul)
@@ -167,18 +180,27 @@ def cosine_restarts_schedule(
     return value
 
 
-def _cycle(step: jax.Array, first: int, growth: int) -> tuple[jax.Array, jax.Array]:
+def _cycle(step: jax.Array, first: int, growth: float) -> tuple[jax.Array, jax.Array]:
     """The number of the cycle, and the height of the wave in it."""
     if growth == 1:
-        cycle, at, length = step // first, step % first, as_float(first)
+        cycle, at = ramps.cycle(step, first)
+        at, length = as_float(at), as_float(first)
     else:
-        starts, lengths = [0], [first]
-        while starts[-1] + lengths[-1] <= LAST_STEP:
-            starts.append(starts[-1] + lengths[-1])
-            lengths.append(lengths[-1] * growth)
-        column = np.asarray(starts, np.int32).reshape((-1,) + (1,) * step.ndim)
+        starts, lengths = _restarts(first, growth)
+        whole = np.ceil(starts).astype(np.int32)  # the first step of each cycle
+        column = whole.reshape((-1,) + (1,) * step.ndim)
         cycle = jnp.sum(step[None] >= column, axis=0) - 1
-        at = step - jnp.asarray(starts, jnp.int32)[cycle]
-        length = as_float(np.asarray(lengths, np.float64))[cycle]
-    share = as_float(at) / length
+        at = as_float(step - jnp.asarray(whole)[cycle])
+        at = at + as_float(whole - starts)[cycle]
+        length = as_float(lengths)[cycle]
+    share = at / length
     return cycle, jnp.square(jnp.cos(share * (np.pi / 2.0)))
+
+
+def _restarts(first: int, growth: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where the cycles begin, and their lengths, up to the last step there is."""
+    starts, lengths = [0.0], [float(first)]
+    while starts[-1] + lengths[-1] <= LAST_STEP:
+        starts.append(starts[-1] + lengths[-1])
+        lengths.append(lengths[-1] * growth)
+    return np.array(starts, np.float64), np.array(lengths, np.float64)

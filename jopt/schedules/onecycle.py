@@ -1,13 +1,17 @@
 """One-cycle policies: up from a low value, down to a much lower one."""
 
+import itertools
+import math
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 
+from jopt._core.checks import LAST_STEP
 from jopt._core.schedule import as_float, schedule
 from jopt._core.types import Count, Value
 from jopt.schedules import _ramps as ramps
-from jopt.schedules._ramps import Factor
+from jopt.schedules._ramps import Factor, Interpolation
 
 
 @schedule()
@@ -25,7 +29,8 @@ def cosine_onecycle_schedule(
     final_div_factor` from step `transition_steps` on.
 
     Differs from PyTorch's OneCycleLR in: there the peak is at `pct_start *
-    total_steps - 1`, and the last value at `total_steps - 1`.
+    total_steps - 1`, and the last value at `total_steps - 1`; that is
+    `onecycle_schedule`.
 
     Args:
         transition_steps: Length of the cycle in steps, at least 1.
@@ -132,6 +137,93 @@ def linear_onecycle_schedule(
         return _curve(step, corners, (first, peak, first, last), lambda x: x)
 
     return value
+
+
+@schedule(affine=True)
+def onecycle_schedule(
+    init_value: Value,
+    peak_value: Value,
+    end_value: Value,
+    total_steps: Count,
+    pct_start: float = 0.3,
+    anneal: Interpolation = "cosine",
+    three_phase: bool = False,
+):
+    """Rise to a peak, then fall to an end: PyTorch's OneCycleLR to the letter.
+
+    The peak lies at step p = `pct_start * total_steps - 1`, which need not be whole,
+    and the end at step `total_steps - 1`. With `three_phase` the value falls to
+    `init_value` up to step 2 p, and then to the end.
+
+    A rate of PyTorch begins at `max_lr / 25` and ends at 1e-4 of that. Its cycle of
+    the momentum is a second schedule: `onecycle_schedule(0.95, 0.85, 0.95, ...)`.
+
+    Args:
+        init_value: The value at step 0.
+        peak_value: The value at the peak, which may be the lowest.
+        end_value: The value from step `total_steps - 1` on.
+        total_steps: Length of the cycle in steps, at least 1.
+        pct_start: Share of the steps that lead to the peak.
+        anneal: `"cosine"` for half cosine waves, `"linear"` for straight lines.
+        three_phase: Whether the value passes `init_value` on its way down.
+
+    Returns:
+        A schedule.
+
+    Raises:
+        ValueError: If a stretch is left without a step: where `pct_start *
+            total_steps` is not above 1, or `pct_start` is 1, or above about 0.5 in
+            three phases.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jopt import onecycle_schedule
+        >>> momentum = onecycle_schedule(0.9, 0.8, 0.9, total_steps=100)
+        >>> momentum(jnp.array([0, 29, 99]))
+        Array([0.9, 0.8, 0.9], dtype=float32)
+        >>> momentum
+        onecycle_schedule(init_value=0.9, peak_value=0.8, end_value=0.9,
+            total_steps=100)
+
+    Reference:
+        Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks
+        Using Large Learning Rates", 2017, arXiv:1708.07120.
+    """
+    ramps.check_share("pct_start", pct_start, 0.0, 1.0)
+    top, last = pct_start * total_steps - 1.0, total_steps - 1.0
+    corners = (0.0, top, 2.0 * top, last) if three_phase else (0.0, top, last)
+    if any(end <= begin for begin, end in itertools.pairwise(corners)):
+        raise ValueError(
+            f"`pct_start` {pct_start!r} of `total_steps` {total_steps} puts the peak "
+            f"at step {top:g}: it must lie between step 0 and "
+            f"{'half of ' if three_phase else ''}the last step, {last:g}."
+        )
+    shape = "cosine" if anneal == "cosine" else "linear"
+
+    def value(step):
+        first, peak, end = map(as_float, (init_value, peak_value, end_value))
+        values = (first, peak, first, end) if three_phase else (first, peak, end)
+        out = jnp.broadcast_to(first, step.shape)
+        for i, (begin, finish) in enumerate(itertools.pairwise(corners)):
+            weights = _between_fractions(step, begin, finish)
+            late = ramps.between(shape, values[i], values[i + 1], weights)
+            out = jnp.where(step > math.floor(begin), late, out)
+        return out
+
+    return value
+
+
+def _between_fractions(step: jax.Array, begin: float, end: float) -> ramps.Weights:
+    """A ramp between two steps that need not be whole."""
+    first, last = math.floor(begin), math.ceil(end)
+    if last > LAST_STEP:
+        done, left = as_float(step) - begin, end - as_float(step)
+    else:
+        done = as_float(step - first) - (begin - first)
+        left = as_float(last - step) - (last - end)
+    share = jnp.clip(done / (end - begin), 0.0, 1.0)
+    rest = jnp.clip(left / (end - begin), 0.0, 1.0)
+    return jnp.where(left <= 0.0, 1.0, share), jnp.where(done <= 0.0, 1.0, rest)
 
 
 def _curve(

@@ -1,5 +1,7 @@
 """Warm-up: alone, in front of a decay, or in front of any schedule."""
 
+from typing import Literal
+
 from jopt._core.schedule import Schedule, schedule
 from jopt._core.types import Count, InnerSchedule, Steps, Value
 from jopt.schedules import _ramps as ramps
@@ -7,20 +9,36 @@ from jopt.schedules._ramps import Exponent, Factor, Limit
 from jopt.schedules.exponential import exponential_decay
 
 
-@schedule(affine=True)
-def warmup(inner_schedule: InnerSchedule, steps: Count, init_value: Value = 0.0):
-    """Any schedule with a linear warm-up in front.
+@schedule(affine=lambda a: a["kind"] != "exponential")
+def warmup(
+    inner_schedule: InnerSchedule,
+    steps: Count,
+    init_value: Value = 0.0,
+    kind: Literal["linear", "cosine", "polynomial", "exponential"] = "linear",
+    power: Exponent = 2.0,
+):
+    """Any schedule with a warm-up in front.
 
     It rises from `init_value` to the schedule's first value; from step `steps` on the
-    schedule follows, counted from 0.
+    schedule follows, counted from 0. With v that first value and x = t / `steps`::
+
+        linear:       value = init_value + (v - init_value) * x
+        cosine:       value = init_value + (v - init_value) * (1 - cos(pi x)) / 2
+        polynomial:   value = init_value + (v - init_value) * x^power
+        exponential:  value = init_value^(1 - x) * v^x
 
     Args:
         inner_schedule: The schedule, or a number.
         steps: Length of the warm-up in steps, at least 1.
-        init_value: The value at step 0.
+        init_value: The value at step 0. For `"exponential"` above 0.
+        kind: The shape of the warm-up.
+        power: Exponent of the polynomial, > 0; of no effect otherwise.
 
     Returns:
         A schedule.
+
+    Raises:
+        ValueError: If `init_value` is not above 0 and the kind is exponential.
 
     Example:
         >>> import jax.numpy as jnp
@@ -32,11 +50,15 @@ def warmup(inner_schedule: InnerSchedule, steps: Count, init_value: Value = 0.0)
         warmup(inner_schedule=step_decay(init_value=1.0, step_size=10, gamma=0.5),
             steps=4)
     """
+    ramps.check_positive(kind, "init_value", init_value)
 
     def value(step):
         # in the warm-up no step of the schedule has passed: this is its first value
         late = inner_schedule(ramps.since(step, steps))
-        return ramps.blend(init_value, late, ramps.ramp(step, steps))
+        done, left = ramps.ramp(step, steps)
+        if kind == "polynomial":
+            left, done = ramps.power((left, done), power)
+        return ramps.between(kind, init_value, late, (done, left))
 
     return value
 

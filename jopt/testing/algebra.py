@@ -13,7 +13,7 @@ from jopt._core import trees
 from jopt.testing import data
 from jopt.testing.compare import close, host, is_zero, same_bits, wide
 from jopt.testing.law import Broken, law, NotApplicable
-from jopt.testing.subject import compiled_step, Run, Subject
+from jopt.testing.subject import NEEDS, one_step, Run, Subject
 
 PyTree = Any
 
@@ -23,7 +23,7 @@ EXACT = 5e-7  # 4 ulp of float32
 def _like_base(s: Subject, run: Run, undo: Callable[[PyTree], PyTree], rtol: float):
     """Raise `Broken` unless the updates of a run, undone, are those of the base."""
     for t, u in enumerate(run.updates):
-        close(undo(u), s.eager_base.updates[t], f"step {t + 1}", rtol)
+        close(undo(u), s.base.updates[t], f"step {t + 1}", rtol)
 
 
 def _same_noise(s: Subject) -> None:
@@ -46,9 +46,9 @@ def _part(tree: PyTree) -> PyTree:
 )
 def _elementwise(s: Subject) -> None:
     _same_noise(s)
-    run = s.eager([_part(g) for g in s.gradients(4)], _part(s.params()))
+    run = s.run([_part(g) for g in s.gradients(4)], _part(s.params()))
     for t, u in enumerate(run.updates):
-        close(u, _part(s.eager_base.updates[t]), f"step {t + 1}", EXACT)
+        close(u, _part(s.base.updates[t]), f"step {t + 1}", EXACT)
 
 
 @law(
@@ -75,7 +75,7 @@ def _permuted(s: Subject) -> None:
             out.append(jnp.asarray(host(x).ravel()[order].reshape(x.shape)))
         return jax.tree.unflatten(structure, out)
 
-    run = s.eager(list(map(apply, s.gradients(2))), apply(s.params()))
+    run = s.run(list(map(apply, s.gradients(2))), apply(s.params()))
     _like_base(s, run, ft.partial(apply, back=True), 2e-6)
 
 
@@ -111,7 +111,7 @@ def _renamed(s: Subject) -> None:
 )
 def _odd(s: Subject) -> None:
     negative = ft.partial(data.scaled, factor=-1.0)
-    run = s.eager(list(map(negative, s.gradients(2))), negative(s.params()))
+    run = s.run(list(map(negative, s.gradients(2))), negative(s.params()))
     _like_base(s, run, negative, EXACT)
 
 
@@ -123,7 +123,7 @@ def _odd(s: Subject) -> None:
     tag="scale_invariant",
 )
 def _scale_invariant(s: Subject) -> None:
-    run = s.eager([data.scaled(g, 1024.0) for g in s.gradients(2)])
+    run = s.run([data.scaled(g, 1024.0) for g in s.gradients(2)])
     _like_base(s, run, lambda u: u, 1e-3)
 
 
@@ -136,7 +136,7 @@ def _scale_invariant(s: Subject) -> None:
     tag="translation_invariant",
 )
 def _translation_invariant(s: Subject) -> None:
-    run = s.eager(s.gradients(2), data.shifted(s.params(), 4.0))
+    run = s.run(s.gradients(2), data.shifted(s.params(), 4.0))
     _like_base(s, run, lambda u: u, 2e-5)
 
 
@@ -168,9 +168,8 @@ def _linear_rate(s: Subject) -> None:
         raise NotApplicable("it has no `learning_rate` of its own")
     p, g = s.params(), s.gradients(1)[0]
     doubled = s.tx.replace(learning_rate=2.0 * rate)
-    u, _, _ = compiled_step(doubled, g, doubled.init(p), p, s.extra())
-    once = s.run([g], p).updates[0]
-    close(u, data.scaled(once, 2.0), "twice the rate", EXACT)
+    u, _, _ = s.compiled(one_step, doubled)(g, doubled.init(p), p, s.extra())
+    close(u, data.scaled(s.base.updates[0], 2.0), "twice the rate", EXACT)
 
 
 @law(
@@ -288,9 +287,9 @@ def _stochastic(s: Subject) -> None:
     p, g = s.params(), s.gradients(1)[0]
     state = s.tx.init(p)
     other = jax.tree.map(_other_key, state)
-    u, after = s.tx.update(g, state, p, **s.extra())
-    again, _ = s.tx.update(g, other, p, **s.extra())
-    following, _ = s.tx.update(g, after, p, **s.extra())
+    u, after, _ = s.step(g, state, p, s.extra())
+    again, _, _ = s.step(g, other, p, s.extra())
+    following, _, _ = s.step(g, after, p, s.extra())
     for what, theirs in (("another key", again), ("the next step", following)):
         if all(map(np.array_equal, jax.tree.leaves(u), jax.tree.leaves(theirs))):
             raise Broken(f"{what} gives the same update")
@@ -332,11 +331,11 @@ def _bowl(p: PyTree) -> float:
 def _needs(s: Subject) -> None:
     p, g = s.params(), s.gradients(1)[0]
     state = s.tx.init(p)
-    for need in ("params", "value"):
-        extra = {} if need == "value" else s.extra()
+    for need in NEEDS:
+        extra = {name: x for name, x in s.extra().items() if name != need}
         given = None if need == "params" else p
         try:
-            s.tx.update(g, state, given, **extra)
+            jax.eval_shape(ft.partial(s.tx.update, **extra), g, state, given)
         except (ValueError, TypeError) as error:
             if need not in s.needs and s.tags is not None:
                 raise Broken(f"without `{need}`: {str(error)[:100]}") from None

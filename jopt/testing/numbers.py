@@ -1,7 +1,6 @@
 """Laws N: numbers at the ends of their ranges."""
 
-import functools as ft
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ from jopt._core import trees
 from jopt.testing import data
 from jopt.testing.compare import close, finite, is_zero, wide
 from jopt.testing.law import Broken, law, NotApplicable
-from jopt.testing.subject import compiled_step, one_step, Subject
+from jopt.testing.subject import one_step, Subject
 
 PyTree = Any
 
@@ -22,10 +21,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 def _finite_run(s: Subject, gradients: list[PyTree], p: PyTree, what: str) -> None:
-    half = any(leaf.dtype != jnp.float32 for leaf in jax.tree.leaves(p))
-    run = s.run(
-        gradients, p, eager=None if half else False
-    )  # cheaper than a program for each dtype
+    run = s.run(gradients, p)
     for t, (u, state) in enumerate(zip(run.updates, run.states, strict=True)):
         finite(u, f"{what}, step {t + 1}")
         finite(state, f"{what}, state after step {t + 1}")
@@ -186,10 +182,11 @@ def _decays(tx: Any) -> Iterator[int]:
 
 def _same_in_float64(s: Subject, tx: Any, count: int, what: str) -> None:
     p, g = s.params(), s.gradients(1)[0]
-    ours, _, _ = compiled_step(tx, g, plant(tx.init(p), count), p, s.extra())
+    step = s.compiled(one_step, tx)
+    ours, _, _ = step(g, plant(tx.init(p), count), p, s.extra())
     with jax.enable_x64(True):
         p, g = _doubled(p), _doubled(g)
-        theirs, _, _ = compiled_step(tx, g, plant(tx.init(p), count), p, s.extra())
+        theirs, _, _ = step(g, plant(tx.init(p), count), p, s.extra())
     close(ours, theirs, what, 2e-4 if s.has("matrix") else 1e-6, s.usual)
 
 
@@ -213,17 +210,17 @@ def plant(state: PyTree, count: int) -> PyTree:
 def _meta_gradients(s: Subject) -> None:
     with jax.enable_x64(True):
         p = _doubled(s.params())
-        gradients = [_with_zero(_doubled(g)) for g in s.gradients(2)]
-        tx = s.tx if s.ours else None
-        grad = jax.grad(_outcome(s), allow_int=True)
-        grad = jax.jit(grad) if s.branches else grad
-        slopes = grad((tx, p, gradients))
+        inputs = (
+            s.tx if s.ours else None,
+            p,
+            [_with_zero(_doubled(g)) for g in s.gradients(2)],
+        )
+        slopes = _slopes(s, inputs)
         finite(_inexact(slopes), "as it is")
-        if tx is not None and (raised := _raised(tx)) != tx:
-            tx = raised
-            slopes = grad((tx, p, gradients))
+        if s.ours and (raised := _raised(s.tx)) != s.tx:
+            inputs = raised, *inputs[1:]
+            slopes = _slopes(s, inputs)
             finite(_inexact(slopes), "with the small hyperparameters at 1e-3")
-        inputs = tx, p, gradients
         for name, direction in _directions(inputs):
             exact = sum(
                 float(np.vdot(a, b))
@@ -232,24 +229,50 @@ def _meta_gradients(s: Subject) -> None:
             _equals_difference(s, inputs, direction, exact, name)
 
 
-def _outcome(s: Subject, compiled: bool = False) -> Callable[[Any], jax.Array]:
-    """A function that depends on everything: of the parameters two steps on."""
+def _slopes(s: Subject, inputs: Any) -> PyTree:
+    """The derivatives of `_outcome` with respect to everything."""
+    slopes = _all_slopes if s.ours else _slopes_of_arrays
+    tx, p, gradients = inputs
+    return s.compiled(slopes, tx)(p, gradients, _extras(s))
 
-    def outcome(inputs: tuple[Any, PyTree, list[PyTree]]) -> jax.Array:
-        tx, p, gradients = inputs
-        step = s.step if tx is None else ft.partial(compiled_step, tx)
-        if not compiled:
-            step = ft.partial(one_step, s.tx if tx is None else tx)
-        state = s.tx.init(p) if tx is None else tx.init(p)
-        for t, g in enumerate(gradients):
-            _, state, p = step(g, state, p, s.extra(t))
-        waves = []
-        for i, x in enumerate(jax.tree.leaves(p)):
-            phases = jnp.arange(1.0 * x.size).reshape(x.shape)
-            waves.append(jnp.sum(jnp.sin(x * (1.0 + i) + phases)))
-        return sum(waves, jnp.zeros(()))
 
-    return outcome
+def _all_slopes(tx: Any, p: PyTree, gradients: list[PyTree], extras: Any) -> PyTree:
+    return jax.grad(_outcome, (0, 1, 2), allow_int=True)(tx, p, gradients, extras)
+
+
+def _slopes_of_arrays(tx: Any, p: PyTree, gradients: Any, extras: Any) -> PyTree:
+    return jax.grad(_outcome, (1, 2), allow_int=True)(tx, p, gradients, extras)
+
+
+def _extras(s: Subject) -> list[dict[str, Any]]:
+    return [s.extra(0), s.extra(1)]
+
+
+def _outcome(
+    tx: Any, p: PyTree, gradients: list[PyTree], extras: list[dict[str, Any]]
+) -> jax.Array:
+    """A number that depends on everything: of the parameters two steps on."""
+    state = tx.init(p)
+    for g, extra in zip(gradients, extras, strict=True):
+        _, state, p = one_step(tx, g, state, p, extra)
+    waves = [_waves(i, x) for i, x in enumerate(jax.tree.leaves(p))]
+    return sum(waves, jnp.zeros(()))
+
+
+def _outcome_by_steps(s: Subject, inputs: Any) -> float:
+    """The same number by compiled steps, which are there already."""
+    tx, p, gradients = inputs
+    tx = s.tx if tx is None else tx
+    state, step = tx.init(p), s.compiled(one_step, tx) if s.ours else s.step
+    for g, extra in zip(gradients, _extras(s), strict=True):
+        _, state, p = step(g, state, p, extra)
+    return sum(_waves(i, wide(x), np.sin) for i, x in enumerate(jax.tree.leaves(p)))
+
+
+def _waves(i: int, x: Any, sin: Any = jnp.sin) -> Any:
+    """A sum of sines, each entry at a phase of its own."""
+    phases = np.arange(1.0 * x.size).reshape(x.shape)
+    return sin(x * (1.0 + i) + phases).sum()
 
 
 def _with_zero(g: PyTree) -> PyTree:
@@ -293,7 +316,6 @@ def _equals_difference(
     s: Subject, inputs: Any, direction: list[np.ndarray], exact: float, name: str
 ) -> None:
     """Raise `Broken` unless a central difference agrees with a derivative."""
-    outcome = _outcome(s, compiled=True)
     leaves, structure = jax.tree.flatten(inputs)
     at = [i for i, leaf in enumerate(leaves) if trees.is_inexact(leaf)]
     for h in (1e-4, 1e-5, 1e-6):
@@ -304,7 +326,7 @@ def _equals_difference(
                 shift = float(d) if isinstance(leaves[i], float) else d
                 moved[i] = leaves[i] + sign * h * shift
             try:
-                ends.append(float(outcome(jax.tree.unflatten(structure, moved))))
+                ends.append(_outcome_by_steps(s, jax.tree.unflatten(structure, moved)))
             except ValueError:  # a number that may not be varied, as powers of two
                 return
         measured = (ends[1] - ends[0]) / (2.0 * h)

@@ -10,7 +10,7 @@ from jopt._core import trees
 from jopt.testing import data, subject as subjects
 from jopt.testing.compare import close, finite, host, is_zero, same_bits
 from jopt.testing.law import Broken, law, NotApplicable
-from jopt.testing.subject import elements, Subject
+from jopt.testing.subject import elements, one_step, Subject
 
 PyTree = Any
 
@@ -98,9 +98,8 @@ def _compiles_once(s: Subject) -> None:
         changed = list(leaves)
         for i in numbers:
             changed[i] = leaves[i] * (1.0 - 0.01 * k)
-        subjects.compiled_step(
-            jax.tree.unflatten(structure, changed), g, state, p, s.extra()
-        )
+        step = s.compiled(one_step, jax.tree.unflatten(structure, changed))
+        step(g, state, p, s.extra())
     if (count := subjects.traces[0] - before) > 0:
         raise Broken(f"{count} more compilations for 20 values of the hyperparameters")
 
@@ -114,8 +113,7 @@ def _compiles_once(s: Subject) -> None:
     "does.",
 )
 def _compiled_is_eager(s: Subject) -> None:
-    steps = s.gradients(1 if s.branches else 4)
-    for t, u in enumerate(s.run(steps, eager=True).updates):
+    for t, u in enumerate(s.eager_base.updates):
         close(s.base.updates[t], u, f"step {t + 1}", _rounding(s), s.usual)
 
 
@@ -138,18 +136,25 @@ def _vmap_is_loop(s: Subject) -> None:
         _stacked(starts),
         [s.run(g, p) for g, p in zip(streams, starts, strict=True)],
     )
-    state = jax.vmap(s.tx.init)(p)
+    state, step = s.compiled(_many_states)(p), s.compiled(_many_steps)
     for t in range(2):
-
-        def step(g: PyTree, state: PyTree, p: PyTree, t: int = t):
-            return subjects.one_step(s.tx, g, state, p, s.extra(t))
-
         g = _stacked([stream[t] for stream in streams])
-        u, state, p = jax.vmap(step)(g, state, p)
+        u, state, p = step(g, state, p, s.extra(t))
         for i in range(3):
             member = jax.tree.map(lambda x, i=i: x[i], u)
             what = f"member {i + 1}, step {t + 1}"
             close(member, alone[i].updates[t], what, _rounding(s), s.usual)
+
+
+def _many_states(tx: Any, p: PyTree) -> PyTree:
+    return jax.vmap(tx.init)(p)
+
+
+def _many_steps(tx: Any, g: PyTree, state: PyTree, p: PyTree, extra: dict[str, Any]):
+    def step(g: PyTree, state: PyTree, p: PyTree):
+        return one_step(tx, g, state, p, extra)
+
+    return jax.vmap(step)(g, state, p)
 
 
 def _stacked(trees: list[PyTree]) -> PyTree:
@@ -175,17 +180,17 @@ def _odd_leaves(s: Subject) -> None:
         shapes = {"b": (0, 3)}
     more = {k: jax.ShapeDtypeStruct(v, jnp.float32) for k, v in shapes.items()}
     around = {"tree": s.like, "none": None, **more}
-    run = s.eager(data_in(s, around), {**_in(s.params(), more), "none": None})
+    run = s.run(data_in(s, around), {**_in(s.params(), more), "none": None})
     for t, u in enumerate(run.updates):
         if s.has("stochastic"):  # each leaf draws its own noise
             finite(u, "beside empty leaves")
             continue
-        close(u["tree"], s.eager_base.updates[t], "beside empty leaves", 5e-7)
+        close(u["tree"], s.base.updates[t], "beside empty leaves", 5e-7)
     if s.has("matrix_only"):
         return
     shapes = {"a": (), "b": (1, 1), "c": (2, 3, 4)}
     like = {k: jax.ShapeDtypeStruct(v, jnp.float32) for k, v in shapes.items()}
-    run = s.eager(data.gradients(like, 2), data.params(like))
+    run = s.run(data.gradients(like, 2), data.params(like))
     for t, u in enumerate(run.updates):
         finite(u, f"ranks 0, 2 and 3, step {t + 1}")
 
@@ -246,14 +251,14 @@ def _complex_turns(s: Subject) -> None:
     for by in (1.0, 1j):
         streams = [turn(g, by) for g in s.gradients(2)]
         try:
-            runs.append(s.eager(streams, turn(s.params(), by)))
+            runs.append(s.run(streams, turn(s.params(), by)))
         except TypeError as error:
             raise Broken(f"TypeError: {str(error)[:80]}") from None
     straight, turned = runs
     for t, (a, b) in enumerate(zip(straight.updates, turned.updates, strict=True)):
         finite(a, f"step {t + 1}")
         close(b, turn(a, 1j), f"turned by i, step {t + 1}", _rounding(s))
-        real = turn(s.eager_base.updates[t], 1.0)
+        real = turn(s.base.updates[t], 1.0)
         close(a, real, f"no imaginary part, step {t + 1}", 2 * _rounding(s))
 
 
@@ -275,7 +280,8 @@ def _integer_leaves(s: Subject) -> None:
         if elements(state) != elements(s.tx.init(p["tree"])):
             raise Broken("integer leaves have state")
         g = {"tree": s.gradients(1)[0], "whole": still}
-        u, _ = s.tx.update(g, state, p, **s.extra())
+        with s.uncompiled():
+            u, _ = s.tx.update(g, state, p, **s.extra())
         if not is_zero(u["whole"]):
             raise Broken(f"{kind} gradients: an integer leaf moves")
         close(u["tree"], s.eager_base.updates[0], f"beside {kind} gradients", 5e-7)
@@ -293,12 +299,13 @@ def _pure(s: Subject) -> None:
     state = s.tx.init(p)
     kept = jax.tree.map(lambda x: np.array(host(x)), (g[0], p))
     mine = jax.tree.map(np.array, g[0])
-    u, after = s.tx.update(mine, state, p, **s.extra(), unheard_of=jnp.ones(()))
-    same_bits((mine, p), kept, "the inputs, before and after")
-    again, _ = s.tx.update(g[0], state, p, **s.extra())
-    same_bits(u, again, "the same update twice")
-    s.tx.update(g[1], after, p, **s.extra())
-    third, _ = s.tx.update(g[0], state, p, **s.extra())
+    with s.uncompiled():
+        u, after = s.tx.update(mine, state, p, **s.extra(), unheard_of=jnp.ones(()))
+        same_bits((mine, p), kept, "the inputs, before and after")
+        again, _ = s.tx.update(g[0], state, p, **s.extra())
+        same_bits(u, again, "the same update twice")
+        s.tx.update(g[1], after, p, **s.extra())
+        third, _ = s.tx.update(g[0], state, p, **s.extra())
     same_bits(u, third, "the same update after another run")
     _ = hash(s.tx), repr(s.tx)
 

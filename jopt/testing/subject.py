@@ -1,5 +1,6 @@
 """What is tried: a transform, what it needs, and its runs, each compiled once."""
 
+import contextlib
 import functools as ft
 import warnings
 from collections.abc import Callable, Collection
@@ -18,8 +19,11 @@ from jopt.testing.law import Law, LAWS, NotApplicable
 PyTree = Any
 Step = Callable[..., tuple[PyTree, PyTree, PyTree]]
 
-NEEDS = ("params", "value")
+NEEDS = ("params", "value", "grad_fn")
 UNSOUGHT = ("N10",)  # a law that takes long, and is tried only where it is claimed
+
+# The gradient of a bowl, as a pytree: it may be an argument of a compiled step.
+_SLOPE = jax.tree_util.Partial(lambda params: params)
 
 traces = [0]  # how often a step was traced, in all
 
@@ -43,8 +47,31 @@ def _moved(p: Any, u: Any) -> Any:
     return p + u.astype(p.dtype) if jnp.issubdtype(p.dtype, jnp.inexact) else p
 
 
-# The transform is an argument, so that configurations share programs.
-compiled_step = jax.jit(one_step)
+# Programs of a dozen numbers take long to compile and no time to run: without the
+# optimizer of XLA's compiler they are there seven times as soon.
+QUICK = {
+    "xla_backend_optimization_level": 0,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": 1,
+}
+
+
+@ft.cache
+def _known_options() -> dict[str, Any]:
+    """`QUICK`, unless this version of XLA does not know it."""
+    try:
+        jax.jit(jnp.negative, compiler_options=QUICK)(np.float32(1.0))
+    except Exception:  # whatever it raises, it is no error of the transform
+        return {}
+    return QUICK
+
+
+def _compiled(function: Callable[..., Any], quick: bool) -> Callable[..., Any]:
+    return jax.jit(function, compiler_options=_known_options() if quick else {})
+
+
+# A transform is an argument of its programs, so that configurations share them.
+_shared = ft.cache(_compiled)
 
 
 class Subject:
@@ -52,7 +79,7 @@ class Subject:
 
     Attributes:
         tx: The transform.
-        needs: What its update needs: `"params"`, `"value"`.
+        needs: What its update needs: `"params"`, `"value"`, `"grad_fn"`.
         tags: The laws it claims, or `None` where it claims nothing.
         like: The tree it is tried on, as shapes.
         state_multiple: Its state's numbers over its parameters', if declared.
@@ -98,14 +125,14 @@ class Subject:
 
     @ft.cached_property
     def branches(self) -> bool:
-        """Whether a step has a `lax.cond`, which compiles anew outside `jit`."""
+        """Whether a step has branches or loops, which compile anew outside `jit`."""
         p, g = self.params(), self.gradients(1)[0]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             traced = jax.make_jaxpr(ft.partial(one_step, self.tx))(
                 g, self.tx.init(p), p, self.extra()
             )
-        return " cond[" in str(traced)
+        return any(f" {kind}[" in str(traced) for kind in ("cond", "while", "scan"))
 
     def params(self, dtype: Any = jnp.float32) -> PyTree:
         return data.params(self.like, dtype)
@@ -115,14 +142,28 @@ class Subject:
 
     def extra(self, t: int = 0) -> dict[str, Any]:
         """The extra arguments of step `t`."""
-        return {"value": jnp.float32(1.0 / (1 + t))} if "value" in self.needs else {}
+        every = {"value": jnp.float32(1.0 / (1 + t)), "grad_fn": _SLOPE}
+        return {name: x for name, x in every.items() if name in self.needs}
 
     @ft.cached_property
     def step(self) -> Step:
         """One compiled step, shared by the laws."""
-        if self.ours:
-            return ft.partial(compiled_step, self.tx)
-        return jax.jit(ft.partial(one_step, self.tx))
+        return self.compiled(one_step)
+
+    def compiled(self, function: Callable[..., Any], tx: Any = None) -> Any:
+        """A function of a transform and more, compiled, with this transform given.
+
+        The full run compiles steps as users do; all else is compiled quickly.
+
+        Args:
+            function: One that lives at the top of a module, as programs are kept by it.
+            tx: Another transform to give it.
+        """
+        tx = self.tx if tx is None else tx
+        quick = not (self.full and function is one_step)
+        if isinstance(tx, jopt.Transform):
+            return ft.partial(_shared(function, quick), tx)
+        return _compiled(ft.partial(function, tx), quick)
 
     def with_tx(self, tx: Any) -> "Subject":
         """Another transform, tried in the same way."""
@@ -134,7 +175,7 @@ class Subject:
         params: PyTree | None = None,
         state: PyTree | None = None,
         *,
-        eager: bool | None = False,
+        eager: bool = False,
         start: int = 0,
     ) -> Run:
         """Several steps.
@@ -143,24 +184,27 @@ class Subject:
             gradients: One tree for each step.
             params: Where to start. Defaults to the example.
             state: The state to start from. Defaults to a new one.
-            eager: Whether to run without compiling the whole; `None` for what is
-                cheaper, uncompiled unless a step has branches.
+            eager: Whether to run without compiling the whole.
             start: The number of the first step, for the extra arguments.
         """
         p = self.params() if params is None else params
         state = self.tx.init(p) if state is None else state
-        eager = not self.branches if eager is None else eager
         step = ft.partial(one_step, self.tx) if eager else self.step
         out = Run([], [], [])
-        for t, g in enumerate(gradients, start):
-            u, state, p = step(g, state, p, self.extra(t))
-            for history, new in zip(out, (u, state, p), strict=True):
-                history.append(new)
+        with self.uncompiled() if eager else contextlib.nullcontext():
+            for t, g in enumerate(gradients, start):
+                u, state, p = step(g, state, p, self.extra(t))
+                for history, new in zip(out, (u, state, p), strict=True):
+                    history.append(new)
         return out
 
+    def uncompiled(self) -> contextlib.AbstractContextManager[Any]:
+        """Where branches and loops are Python's, as each run would compile them."""
+        return jax.disable_jit() if self.branches else contextlib.nullcontext()
+
     def eager(self, gradients: list[PyTree], params: PyTree | None = None) -> Run:
-        """Some steps in other shapes, by whatever takes less time."""
-        return self.run(gradients, params, eager=None)
+        """Steps that share no program: operation by operation they take less time."""
+        return self.run(gradients, params, eager=True)
 
     @ft.cached_property
     def base(self) -> Run:

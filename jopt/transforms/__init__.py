@@ -16,6 +16,9 @@ from jopt.transforms.basic import (
     identity as identity,
     set_to_zero as set_to_zero,
 )
+from jopt.transforms.cautious_decay import (
+    add_cautious_weight_decay as add_cautious_weight_decay,
+)
 from jopt.transforms.clip import (
     adaptive_grad_clip as adaptive_grad_clip,
     clip as clip,
@@ -23,11 +26,21 @@ from jopt.transforms.clip import (
     clip_by_global_norm as clip_by_global_norm,
     ClipByGlobalNormState as ClipByGlobalNormState,
 )
+from jopt.transforms.clip_by_norm import clip_by_norm as clip_by_norm
 from jopt.transforms.decay import add_decayed_weights as add_decayed_weights
+from jopt.transforms.filters import (
+    grokfast as grokfast,
+    GrokfastState as GrokfastState,
+    ortho_grad as ortho_grad,
+)
 from jopt.transforms.guard import (
     apply_if_finite as apply_if_finite,
     ApplyIfFiniteState as ApplyIfFiniteState,
     check_finite as check_finite,
+)
+from jopt.transforms.mars import (
+    mars_correction as mars_correction,
+    MarsCorrectionState as MarsCorrectionState,
 )
 from jopt.transforms.momentum import (
     DampenedTraceState as DampenedTraceState,
@@ -39,6 +52,11 @@ from jopt.transforms.monitor import (
     MonitorState as MonitorState,
 )
 from jopt.transforms.noise import add_noise as add_noise
+from jopt.transforms.norm_control import (
+    hyperball as hyperball,
+    norm_floor as norm_floor,
+    radial_brake as radial_brake,
+)
 from jopt.transforms.plateau import reduce_on_plateau as reduce_on_plateau
 from jopt.transforms.scale import (
     scale as scale,
@@ -52,4 +70,19 @@ from jopt.transforms.select import (
     masked as masked,
     partition as partition,
     selective_transform as selective_transform,
+)
+from jopt.transforms.small import (
+    apply_every as apply_every,
+    ApplyEveryState as ApplyEveryState,
+    keep_params_nonnegative as keep_params_nonnegative,
+    normalize_by_update_norm as normalize_by_update_norm,
+    scale_by_param_block_norm as scale_by_param_block_norm,
+    zero_nans as zero_nans,
+    ZeroNansState as ZeroNansState,
+)
+from jopt.transforms.spikes import (
+    ada_gc as ada_gc,
+    AdaGcState as AdaGcState,
+    zclip as zclip,
+    ZclipState as ZclipState,
 )

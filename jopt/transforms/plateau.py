@@ -37,6 +37,7 @@ def reduce_on_plateau(
     min_scale: NonNegative = 0.0,
     *,
     mode: Literal["min", "max"] = "min",
+    eps: NonNegative = 0.0,
 ) -> Pair:
     """Scale updates down where a metric stops improving.
 
@@ -46,13 +47,15 @@ def reduce_on_plateau(
         improved = v < best - rtol * |best| - atol        (v > best + ... for "max")
         bad      = 0 if improved or cooling down, else bad + 1
         if bad == patience:
-            scale = max(factor * scale, min_scale)
+            scale = max(factor * scale, min_scale)   (if lower by more than eps)
             then cool down for `cooldown` means, and bad = 0
 
     Differs from PyTorch's ReduceLROnPlateau in: there the rate falls after
     `patience + 1` values without improvement, here and in Keras and optax after
     `patience`; and there the relative threshold of a negative `best` lies on its
-    wrong side, so that a steady negative loss counts as improving.
+    wrong side, so that a steady negative loss counts as improving. Differs from
+    Keras's in: there a cooldown of n ends after n - 1 values. Their `min_lr` and `eps`
+    are rates, here they are shares of the first rate.
 
     Args:
         factor: What the scale is multiplied by, in (0, 1).
@@ -64,6 +67,7 @@ def reduce_on_plateau(
             loss of a minibatch take as many as make it steady.
         min_scale: The least scale.
         mode: Whether a lower value is better, or a higher one.
+        eps: The scale stays where it would fall by no more than this.
 
     Returns:
         A stage whose state holds the scale. Its `update` needs `value=`.
@@ -96,7 +100,8 @@ def reduce_on_plateau(
     def update(updates, state, params=None, *, value=None, **extra):
         del params, extra
         state = _accumulate(state, _scalar(value))
-        judged = _judge(state, sign, factor, patience, rtol, atol, cooldown, min_scale)
+        bounds = min_scale, eps
+        judged = _judge(state, sign, factor, patience, rtol, atol, cooldown, bounds)
         full = jnp.asarray(state.count) >= accumulation_size
         state = jax.tree.map(lambda a, b: jnp.where(full, a, b), judged, state)
         return jax.tree.map(lambda u: times(u, state.scale), updates), state
@@ -137,7 +142,7 @@ def _judge(
     rtol: Any,
     atol: Any,
     cooldown: int,
-    min_scale: Any,
+    bounds: tuple[Any, Any],
 ) -> ReduceLROnPlateauState:
     """The state after a full mean, which is then begun anew."""
     dtype = state.scale.dtype
@@ -149,12 +154,12 @@ def _judge(
     cooling = state.cooldown_count > 0
     bad = jnp.where(improved | cooling, 0, nx.increment(state.plateau_count))
     falls = bad >= patience
-    reduced = jnp.maximum(
-        state.scale * nx.cast(factor, dtype), nx.cast(min_scale, dtype)
-    )
+    least, eps = (nx.cast(bound, dtype) for bound in bounds)
+    reduced = jnp.maximum(state.scale * nx.cast(factor, dtype), least)
+    lower = falls & (state.scale - reduced > eps)
     cooled = jnp.maximum(state.cooldown_count - 1, 0)
     return ReduceLROnPlateauState(
-        scale=jnp.where(falls, jnp.minimum(reduced, state.scale), state.scale),
+        scale=jnp.where(lower, reduced, state.scale),
         best_value=jnp.where(improved, state.avg_value, state.best_value),
         plateau_count=jnp.where(falls, 0, bad).astype(jnp.int32),
         cooldown_count=jnp.where(falls, cooldown, cooled).astype(jnp.int32),

@@ -6,7 +6,7 @@ from typing import Any, cast
 import jax
 import optax
 
-from jopt._core import select, trees, warn
+from jopt._core import extras, select, trees, warn
 from jopt._core.spec import did_you_mean
 from jopt._core.transform import Transform, transform
 from jopt._core.types import Inner, Inners, Mask, Pair, PyTree
@@ -237,6 +237,7 @@ def _update(
 
     some = None if params is None else trees.hide(params, keep)
     extra = {name: shown(value) for name, value in extra.items()}
+    extra = extras.narrowed(extra, params, keep)
     out, inner = pair.update(
         trees.hide(updates, keep), state.inner_state, some, **extra
     )
@@ -251,12 +252,16 @@ def _not(mask: PyTree) -> PyTree:
     return jax.tree.map(lambda flag: not flag, mask)
 
 
-def _check_labels(labels: PyTree, known: Mapping[str, Any]) -> None:
-    pairs = zip(trees.names(labels), jax.tree.leaves(labels), strict=True)
-    for name, label in pairs:
+def _check_labels(labels: PyTree, known: Mapping[str, Any], parent: str = "") -> None:
+    if isinstance(labels, Mapping):  # its keys may be selectors, which have no order
+        for key, part in labels.items():
+            _check_labels(part, known, f"{parent}/{key}" if parent else str(key))
+        return
+    for name, label in zip(trees.names(labels), jax.tree.leaves(labels), strict=True):
         if isinstance(label, str) and label not in known:
+            path = "/".join(filter(None, (parent, name)))
             raise ValueError(
-                f"`param_labels` sends `{name}` to {label!r}, which `transforms` does "
+                f"`param_labels` sends `{path}` to {label!r}, which `transforms` does "
                 f"not have.{did_you_mean(label, known)}"
             )
 

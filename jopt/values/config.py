@@ -106,7 +106,8 @@ def _encode(value: Any, path: str, depth: int) -> Json:
         return {"where": _encode(fields, path, depth + 1)}
     if isinstance(value, Mapping):
         pairs = [
-            [str(k), _encode(v, f"{path}.{k}", depth + 1)] for k, v in value.items()
+            [_key(k, path, depth), _encode(v, f"{path}.{k}", depth + 1)]
+            for k, v in value.items()
         ]
         return {"ordered" if isinstance(value, OrderedDict) else "dict": pairs}
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
@@ -133,6 +134,11 @@ def _encode_array(value: Any, path: str) -> Json:
         raise ValueError(f"`{path}` has {value.size} elements; {MAX_NODES} at most.")
     array = np.asarray(value)
     return {"array": array.tolist(), "dtype": array.dtype.name}
+
+
+def _key(key: Any, path: str, depth: int) -> Json:
+    """A key of a dict: text, but for a selector of leaves."""
+    return _encode(key, path, depth) if isinstance(key, select.Where) else str(key)
 
 
 class _Decoder:
@@ -190,7 +196,8 @@ class _Decoder:
             return list(items) if tag == "list" else tuple(items)
         if tag in ("dict", "ordered"):
             pairs = [
-                (str(k), self.value(v, f"{path}.{k}", depth + 1)) for k, v in data[tag]
+                (self._key(k, path, depth), self.value(v, f"{path}.{k}", depth + 1))
+                for k, v in data[tag]
             ]
             return dict(pairs) if tag == "dict" else OrderedDict(pairs)
         if tag == "decay":
@@ -198,6 +205,10 @@ class _Decoder:
         if tag == "where":
             return _where(self.value(data[tag], path, depth + 1), path)
         return _plain(tag, data, path)
+
+    def _key(self, key: Json, path: str, depth: int) -> Any:
+        selector = isinstance(key, Mapping) and "where" in key
+        return self.value(key, path, depth + 1) if selector else str(key)
 
 
 def _plain(tag: str, data: Mapping[str, Json], path: str) -> Any:

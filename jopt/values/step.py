@@ -26,10 +26,21 @@ class Step:
         optimizer = optax.with_extra_args_support(tx)
         traced = isinstance(tx, Transform)
 
+        def functions(args: Any, kwargs: Any) -> dict[str, Callable[[PyTree], Any]]:
+            # of the parameters alone; they cost nothing unless the optimizer calls them
+            def value_fn(params: PyTree) -> Any:
+                out = loss_fn(params, *args, **kwargs)
+                return out[0] if has_aux else out
+
+            def grad_fn(params: PyTree) -> PyTree:
+                return value_and_grad(params, *args, **kwargs)[1]
+
+            return {"value_fn": value_fn, "grad_fn": grad_fn}
+
         def step(params, state, tx, args, kwargs, extra):
             out, grads = value_and_grad(params, *args, **kwargs)
             loss, aux = out if has_aux else (out, None)
-            known = {"value": loss, "grad": grads} | extra
+            known = {"value": loss, "grad": grads, **functions(args, kwargs)} | extra
             update = tx.update if traced else optimizer.update
             updates, state = update(grads, state, params, **known)
             params = optax.apply_updates(params, updates)
@@ -72,7 +83,9 @@ def make_step(loss_fn: Callable[..., Any], tx: Any, *, has_aux: bool = False) ->
         loss_fn: `loss_fn(params, *args, **kwargs)`, returning the loss, or the pair
             `(loss, aux)`.
         tx: A transform of jopt or optax. Its update also gets `value=` (the loss) and
-            `grad=`, which plateau schedules and Polyak steps read.
+            `grad=`, which plateau schedules and Polyak steps read; and `value_fn=` and
+            `grad_fn=`, functions of the parameters at the present batch, which line
+            searches and `sam` call.
         has_aux: Whether `loss_fn` returns auxiliary data.
 
     Returns:

@@ -33,11 +33,12 @@ def run_packages() -> None:
         "versions": _versions(c.source for c in catalogue.PACKAGED),
     }
     stored.write(stored.OPTIMIZERS, data)
-    values = {c.id: schedule_packages.run(c) for c in schedules.PACKAGED}
+    values = {
+        c.id: stored.packed([schedule_packages.run(c)[c.kept]])
+        for c in schedules.PACKAGED
+    }
     versions = _versions(c.source for c in schedules.PACKAGED)
-    stored.write(
-        stored.SCHEDULES, {"values": stored.plain(values), "versions": versions}
-    )
+    stored.write(stored.SCHEDULES, {"values": values, "versions": versions})
 
 
 def _packed(run: dict[str, Any]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Runs of the packages of others, in float64.
 
-Needs torch, timm, keras, lion-pytorch, prodigyopt, pytorch-optimizer and schedulefree.
+Needs torch and what `DISTRIBUTIONS` lists.
 Weights are transposed on their way to PyTorch and back, because its layout is
 (out, in).
 """
@@ -20,9 +20,12 @@ import numpy as np
 from tests.certificates.record import Certificate
 
 DISTRIBUTIONS = {
+    "dadaptation": "dadaptation",
+    "dog": "dog-optimizer",
     "keras": "keras",
     "lion_pytorch": "lion-pytorch",
     "numpy": "numpy",
+    "parameterfree": "parameterfree",
     "prodigyopt": "prodigyopt",
     "pytorch_optimizer": "pytorch-optimizer",
     "schedulefree": "schedulefree",

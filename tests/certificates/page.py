@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from tests.certificates import catalogue, packages, peers, schedules, stored
-from tests.certificates.record import PAPER
+from tests.certificates.record import TOLD
 
 INTRO = """# Certificates
 
@@ -114,13 +114,13 @@ def _table(header: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
 
 def _summary(measured: Measured) -> Iterator[str]:
     certificates = [*catalogue.CERTIFICATES, *schedules.SCHEDULES]
+    others = sum(not c.source.startswith(TOLD) for c in certificates)
     worst = max(*measured.optimizers.values(), *measured.schedules.values())
     names = {c.optimizer for c in catalogue.CERTIFICATES}
     yield (
         f"{len(catalogue.CERTIFICATES)} certificates of {len(names)} optimizers and "
         f"{len(schedules.SCHEDULES)} of {len(schedules.TABLE)} schedules; "
-        f"{sum(c.source != PAPER for c in certificates)} of them against code by "
-        f"others. The worst error is {worst:.1e}.\n"
+        f"{others} of them against code by others. The worst error is {worst:.1e}.\n"
     )
     rows = []
     for name in sorted(names):
@@ -132,7 +132,7 @@ def _summary(measured: Measured) -> Iterator[str]:
 
 
 def _source(source: str) -> str:
-    if source == PAPER:
+    if source.startswith(TOLD):
         return source
     _, _, version = packages.version(source).partition(" ")
     return f"`{source}` {version}"
@@ -213,7 +213,7 @@ def _number(error: float | None) -> str:
 
 def _long(source: str) -> str:
     """The full path of a scheduler's name."""
-    if source == PAPER:
+    if source.startswith(TOLD):
         return source
     package, _, name = source.partition(".")
     folder = {

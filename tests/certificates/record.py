@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import jopt
 from tests.references.problem import Problem, PROBLEMS
 
-PAPER = "NumPy, from the paper"
+TOLD = "NumPy, from "
+PAPER = f"{TOLD}the paper"
 
 
 class Certificate(NamedTuple):

@@ -7,14 +7,15 @@ import numpy as np
 
 from tests.certificates import packages
 from tests.certificates.schedule_table import BASE
-from tests.certificates.schedules import ScheduleCertificate, STEPS
+from tests.certificates.schedules import ScheduleCertificate
 
 
 def run(certificate: ScheduleCertificate) -> np.ndarray:
     """The values at the first steps."""
     package, _, name = certificate.source.partition(".")
     settings = dict(certificate.settings)
-    steps = settings.pop("steps", STEPS)
+    settings.pop("steps", None)
+    steps = certificate.steps
     if package == "keras":
         return _keras(name, settings, steps)
     with warnings.catch_warnings():
@@ -26,6 +27,7 @@ def run(certificate: ScheduleCertificate) -> np.ndarray:
 def _torch(package: str, name: str, settings: Any, steps: int) -> np.ndarray:
     import torch
 
+    reads = settings.pop("reads", "lr")  # or "momentum", which some move too
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=BASE)
     if package == "torch":
         made = _scheduler(optimizer, name, settings)
@@ -33,7 +35,7 @@ def _torch(package: str, name: str, settings: Any, steps: int) -> np.ndarray:
         made = packages.load(f"{package}.lr_scheduler.{name}")(optimizer, **settings)
     rates = []
     for step in range(steps):
-        rates.append(optimizer.param_groups[0]["lr"])
+        rates.append(optimizer.param_groups[0][reads])
         optimizer.step()
         if step + 1 < steps:  # OneCycleLR refuses one more
             made.step()

@@ -189,7 +189,7 @@ TABLE: dict[str, list[Row]] = {
         (
             (0.3, 20, 0.1),
             "torch.CosineAnnealingLR",
-            {"T_max": 20, "eta_min": 0.03},
+            {"T_max": 20, "eta_min": 0.03, "steps": 21},
         ),
         (
             (0.3, 13, 0.2),
@@ -341,7 +341,8 @@ TABLE: dict[str, list[Row]] = {
                 _up(0.2, 4),
                 ("CosineAnnealingLR", {"T_max": 16, "eta_min": 0.03}),
                 at=[4],
-            ),
+            )
+            | {"steps": 21},
         ),
         (
             (0.1, 0.3, 6, 21, 0.02, 1.5),

@@ -10,9 +10,12 @@ import optax
 
 import jopt
 from jopt._core import registry
-from tests.certificates.schedule_table import Curve, TABLE
+from tests import records
+from tests.certificates import schedule_table
+from tests.certificates.schedule_table import Curve
 
-STEPS = 21
+STEPS = 1001
+TABLE = records.collected("SCHEDULE_CERTIFICATES", schedule_table.TABLE)
 
 
 class ScheduleCertificate(NamedTuple):
@@ -22,9 +25,23 @@ class ScheduleCertificate(NamedTuple):
     schedule: str
     made: jopt.Schedule
     arguments: tuple[Any, ...]
-    source: str  # "torch.<class>", "keras.<class>", "pytorch_optimizer.<function>"
+    source: (
+        str  # "torch.<class>", "keras.<class>", "pytorch_optimizer.<function>", or told
+    )
     settings: dict[str, Any]
     curve: Curve | None = None
+
+    @property
+    def steps(self) -> int:
+        """How many steps are compared; a OneCycleLR cannot go on after its last."""
+        return self.settings.get("steps", self.settings.get("total_steps", STEPS))
+
+    @property
+    def kept(self) -> np.ndarray:
+        """The steps whose values are stored: every 37th, and all edges."""
+        edges = {step + near for step in _edges(self.arguments) for near in (-1, 0, 1)}
+        chosen = {0, 1, 2, self.steps - 1, *range(0, self.steps, 37), *edges}
+        return np.array(sorted(step for step in chosen if 0 <= step < self.steps))
 
     def transcribed(self) -> np.ndarray:
         """The values of the transcription."""
@@ -35,6 +52,19 @@ class ScheduleCertificate(NamedTuple):
         """The values here, or of another function of the step, in float64."""
         with jax.enable_x64(True):
             return np.asarray(jax.jit(function or self.made)(np.arange(STEPS)))
+
+
+def _edges(value: Any) -> Iterator[int]:
+    """The integers in the arguments of a schedule: steps at which it may bend."""
+    if isinstance(value, jopt.Schedule):
+        yield from _edges(value.spec.arguments)
+    elif isinstance(value, dict):
+        yield from _edges(list(value.items()))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _edges(part)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield value
 
 
 def schedule_error(ours: np.ndarray, theirs: np.ndarray) -> float:

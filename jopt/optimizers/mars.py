@@ -1,0 +1,108 @@
+"""MARS: AdamW or Lion on gradients with reduced variance."""
+
+from typing import Literal
+
+import jax
+
+from jopt._core import select
+from jopt._core.transform import chain, optimizer, Transform
+from jopt._core.types import (
+    DecayRate,
+    Epsilon,
+    LearningRate,
+    Mask,
+    NonNegative,
+    PyTree,
+    Switch,
+)
+from jopt.optimizers.adam import scale_by_adam
+from jopt.transforms.decay import add_decayed_weights
+from jopt.transforms.mars import mars_correction
+from jopt.transforms.momentum import ema
+from jopt.transforms.scale import scale_by_learning_rate, scale_by_sign
+from jopt.transforms.select import partition
+
+__all__ = ["mars"]
+
+
+@optimizer(rates=(3e-4, 3e-2), tags=("adaptive", "variance_reduction"))
+def mars(
+    learning_rate: LearningRate,
+    b1: DecayRate = 0.95,
+    b2: DecayRate = 0.99,
+    eps: Epsilon = 1e-8,
+    gamma: NonNegative = 0.025,
+    weight_decay: Switch = 0.0,
+    mask: Mask = None,
+    *,
+    variant: Literal["adamw", "lion"] = "adamw",
+    exact: bool = False,
+    corrected: Mask = None,
+    plain_b1: DecayRate = 0.9,
+    plain_b2: DecayRate = 0.95,
+) -> Transform:
+    """MARS: AdamW, or Lion, on gradients corrected by the change since the last one.
+
+    For training where the noise of the batch is what holds progress up. Each leaf that
+    is corrected gets, with its own norm::
+
+        c = g + gamma * b1 / (1 - b1) * (g - g_before)
+        c = c / max(1, |c|)
+        m = b1 * m + (1 - b1) * c
+        v = b2 * v + (1 - b2) * c^2
+        u = m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)    # "lion": u = sign(m)
+        params -= learning_rate * (u + weight_decay * params)
+
+    The other leaves get AdamW with `plain_b1` and `plain_b2`. For the authors' third
+    variant put `mars_correction` before `scale_by_muon`.
+
+    Args:
+        learning_rate: A number >= 0, or a schedule of it. The authors take 3e-3, for
+            "lion" a tenth of it.
+        b1: Decay rate of the momentum, in [0, 1).
+        b2: Decay rate of the second moment, in [0, 1).
+        eps: Added to the root of the second moment.
+        gamma: How much of the change is added.
+        weight_decay: Decoupled decay, multiplied by the learning rate.
+        mask: Which leaves decay: see `jopt.masked`. Defaults to all.
+        variant: What follows the correction.
+        exact: Whether to take the gradient before anew, on the present batch.
+        corrected: Which leaves are corrected. Defaults to those of rank 2 and more.
+        plain_b1: Decay rate of the momentum of the other leaves.
+        plain_b2: Decay rate of the second moment of the other leaves.
+
+    Returns:
+        A transform with three slots per parameter, two for "lion" and for the other
+        leaves. Its `update` needs `params` if it decays, and if `exact` also `grad_fn`,
+        which `jopt.make_step` passes.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jopt import mars
+        >>> tx, p = mars(0.1), {"w": jnp.ones((1, 2))}
+        >>> tx.update({"w": jnp.array([[2.0, -1.0]])}, tx.init(p), p)[0]["w"].round(4)
+        Array([[-0.1,  0.1]], dtype=float32)
+
+    Reference:
+        Yuan et al., "MARS: Unleashing the Power of Variance Reduction for Training
+        Large Models", ICML 2025, arXiv:2411.10438, Algorithms 2 to 4.
+    """
+    select.check(corrected, "corrected")
+    correct = mars_correction(gamma, b1, exact=exact)
+    if variant == "lion":
+        direction = chain(correct, ema(b1, debias=False), scale_by_sign())
+    else:
+        direction = chain(correct, scale_by_adam(b1, b2, eps))
+
+    def labels(params: PyTree) -> PyTree:
+        if corrected is None:
+            return jax.tree.map(lambda p: "mars" if p.ndim > 1 else "plain", params)
+        chosen = select.resolve(corrected, params, "corrected")
+        return jax.tree.map(lambda yes: "mars" if yes else "plain", chosen)
+
+    plain = scale_by_adam(plain_b1, plain_b2, eps)
+    return chain(
+        partition({"mars": direction, "plain": plain}, labels),
+        add_decayed_weights(weight_decay, mask),
+        scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,45 @@
+"""Random chains of what the records have, for laws that must hold of any chain.
+
+A new record joins by itself: its configurations are drawn like all others.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+
+import jopt
+from tests.case import Case
+from tests.cases import TRANSFORMS
+
+LONGEST = 5
+MEMBERS = [case for name in sorted(TRANSFORMS) for case in TRANSFORMS[name]]
+
+
+def random_chain(draw: Callable[[st.SearchStrategy], Any]) -> Case:
+    """A chain of one to five members, with the needs and the tree of all of them.
+
+    Args:
+        draw: What hypothesis gives to a composite strategy.
+    """
+    members = draw(st.lists(st.sampled_from(MEMBERS), min_size=1, max_size=LONGEST))
+    return chained(members)
+
+
+def chained(members: list[Case]) -> Case:
+    """The chain of some cases. It needs what any of them needs."""
+    with warnings.catch_warnings():
+        # that some order of stages is not wise is no reason for it to break
+        warnings.simplefilter("ignore", jopt.JoptWarning)
+        tx = jopt.chain(*(case.tx for case in members))
+    trees = [case.like for case in members if case.like is not None]
+    return Case(
+        tx,
+        frozenset(),
+        frozenset().union(*(case.needs for case in members)),
+        like=trees[0] if trees else None,
+    )
+
+
+chains = st.composite(random_chain)

@@ -1,0 +1,27 @@
+"""Laws of random chains: stages that obey the laws must obey them together."""
+
+import pytest
+from hypothesis import given, settings
+
+from jopt.testing import check_transform
+from tests.case import Case
+from tests.chains import chains
+
+LAWS = ["P1", "P3", "P4", "A3", "A9", "C2"]
+
+
+def obeys(case: Case) -> None:
+    check_transform(case.tx, needs=case.needs, params=case.like, laws=LAWS).assert_ok()
+
+
+@settings(derandomize=True, deadline=None, max_examples=15)
+@given(chains())
+def test_a_random_chain_obeys_the_laws(case):
+    obeys(case)
+
+
+@pytest.mark.slow
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(chains())
+def test_many_random_chains_obey_the_laws(case):
+    obeys(case)
