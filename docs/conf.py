@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "ext.api_pages",
+    "ext.optimizer_pages",
     "ext.notebook_pages",
     "ext.coverage",
     "ext.signatures",

@@ -245,7 +245,8 @@ def test_migrate_carries_moments_across_a_changed_chain():
         jopt.chain(jopt.clip_by_global_norm(1.0), jopt.adamw(RAMP)),
     )
     report = jopt.migrate(run(old), old, new, PARAMS)
-    assert jnp.array_equal(report.state[1][0].mu["w"], run(old)[0].mu["w"])
+    adam, before = report.state[1][0], run(old)[0]
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, adam, before))
     assert "scale_by_adam.mu[w]" in report.carried
     assert not report.dropped and report.created
 

@@ -7,13 +7,17 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 import jopt
+import jopt.states
+from ext.optimizer_pages import optimizers
+from ext.writing import write_if_changed
 
 TITLES = {
     "core": "Core",
     "values": "Optimizers as values",
     "transforms": "Building blocks",
-    "optimizers": "Optimizers",
-    "matrix": "Matrix optimizers",
+    "optimizers": "Stages of optimizers",
+    "matrix": "Stages of matrix optimizers",
+    "wrappers": "Wrappers",
     "schedules": "Schedules",
     "inspect": "Inspection",
     "experiments": "Experiments and the race",
@@ -65,10 +69,12 @@ def page(group: str, names: list[str]) -> str:
     return f"# {title}\n\n```{{eval-rst}}\n{body}```\n"
 
 
-def write_if_changed(path: Path, text: str) -> None:
-    """Leave an unchanged file alone, so that Sphinx does not build it again."""
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+def states_page() -> str:
+    """Markdown of the classes of states."""
+    names = [name for name in dir(jopt.states) if name.endswith("State")]
+    body = "\n".join(f".. autoclass:: jopt.states.{name}\n" for name in names)
+    intro = "Named tuples of arrays; `jopt.get(state, name)` finds a field in a state."
+    return f"# States\n\n{intro}\n\n```{{eval-rst}}\n{body}```\n"
 
 
 def write_pages(app: Sphinx) -> None:
@@ -78,9 +84,13 @@ def write_pages(app: Sphinx) -> None:
     groups: dict[str, list[str]] = {}
     for name in public_names():
         groups.setdefault(group_of(name), []).append(name)
+    own_pages = {factory.name for factory in optimizers()}
+    groups = {g: [n for n in v if n not in own_pages] for g, v in groups.items()}
     order = [g for g in TITLES if g in groups] + sorted(groups.keys() - TITLES.keys())
     for group in order:
         write_if_changed(folder / f"{group}.md", page(group, groups[group]))
+    write_if_changed(folder / "states.md", states_page())
+    order = ["optimizer-index", *order, "states"]
     entries = "\n".join(order)
     index = f"# API\n\n```{{toctree}}\n:maxdepth: 2\n\n{entries}\n```\n"
     write_if_changed(folder / "index.md", index)

@@ -7,3 +7,7 @@ from jopt.inspect.describe import (
     state_bytes as state_bytes,
 )
 from jopt.inspect.get import get as get
+from jopt.inspect.recommend import (
+    recommend as recommend,
+    Recommendation as Recommendation,
+)

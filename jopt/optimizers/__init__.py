@@ -1,5 +1,10 @@
 """The optimizers: ready chains, one family a file."""
 
+from jopt.optimizers.accsgd import (
+    accsgd as accsgd,
+    scale_by_accsgd as scale_by_accsgd,
+    ScaleByAccsgdState as ScaleByAccsgdState,
+)
 from jopt.optimizers.adabelief import (
     acprop as acprop,
     adabelief as adabelief,
@@ -28,6 +33,12 @@ from jopt.optimizers.adagrad import (
     adagrad as adagrad,
     scale_by_rss as scale_by_rss,
 )
+from jopt.optimizers.adai import (
+    adai as adai,
+    adaiw as adaiw,
+    scale_by_adai as scale_by_adai,
+    ScaleByAdaiState as ScaleByAdaiState,
+)
 from jopt.optimizers.adam import (
     adam as adam,
     adamw as adamw,
@@ -37,10 +48,20 @@ from jopt.optimizers.adam_atan2 import (
     adam_atan2 as adam_atan2,
     scale_by_adam_atan2 as scale_by_adam_atan2,
 )
+from jopt.optimizers.adam_mini import (
+    adam_mini as adam_mini,
+    scale_by_adam_mini as scale_by_adam_mini,
+)
 from jopt.optimizers.adamax import (
     adamax as adamax,
     adamaxw as adamaxw,
     scale_by_adamax as scale_by_adamax,
+)
+from jopt.optimizers.adamp import (
+    adamp as adamp,
+    scale_by_adamp as scale_by_adamp,
+    scale_by_sgdp as scale_by_sgdp,
+    sgdp as sgdp,
 )
 from jopt.optimizers.adan import (
     adan as adan,
@@ -60,9 +81,33 @@ from jopt.optimizers.adopt import (
     adopt as adopt,
     scale_by_adopt as scale_by_adopt,
 )
+from jopt.optimizers.aggmo import (
+    aggmo as aggmo,
+    scale_by_aggmo as scale_by_aggmo,
+    ScaleByAggmoState as ScaleByAggmoState,
+)
 from jopt.optimizers.amsgrad import (
     amsgrad as amsgrad,
     scale_by_amsgrad as scale_by_amsgrad,
+)
+from jopt.optimizers.ano import (
+    ano as ano,
+    scale_by_ano as scale_by_ano,
+)
+from jopt.optimizers.asgd import (
+    asgd as asgd,
+    scale_by_asgd as scale_by_asgd,
+    ScaleByAsgdState as ScaleByAsgdState,
+)
+from jopt.optimizers.bcos import (
+    bcos as bcos,
+    scale_by_bcos as scale_by_bcos,
+    ScaleByBcosState as ScaleByBcosState,
+)
+from jopt.optimizers.came import (
+    came as came,
+    scale_by_came as scale_by_came,
+    ScaleByCameState as ScaleByCameState,
 )
 from jopt.optimizers.cautious import (
     cadamw as cadamw,
@@ -90,6 +135,29 @@ from jopt.optimizers.dog import (
     scale_by_dog as scale_by_dog,
     scale_by_dowg as scale_by_dowg,
 )
+from jopt.optimizers.focus import (
+    focus as focus,
+    scale_by_focus as scale_by_focus,
+    ScaleByFocusState as ScaleByFocusState,
+)
+from jopt.optimizers.fromage import (
+    fromage as fromage,
+    scale_by_fromage as scale_by_fromage,
+)
+from jopt.optimizers.ftrl import (
+    ftrl as ftrl,
+    scale_by_ftrl as scale_by_ftrl,
+    ScaleByFtrlState as ScaleByFtrlState,
+)
+from jopt.optimizers.grams import (
+    grams as grams,
+    scale_by_grams as scale_by_grams,
+)
+from jopt.optimizers.kate import (
+    kate as kate,
+    scale_by_kate as scale_by_kate,
+    ScaleByKateState as ScaleByKateState,
+)
 from jopt.optimizers.lamb import lamb as lamb
 from jopt.optimizers.laprop import (
     laprop as laprop,
@@ -103,6 +171,11 @@ from jopt.optimizers.lion import (
     lion as lion,
     scale_by_lion as scale_by_lion,
     ScaleByLionState as ScaleByLionState,
+)
+from jopt.optimizers.madgrad import (
+    madgrad as madgrad,
+    MadgradState as MadgradState,
+    scale_by_madgrad as scale_by_madgrad,
 )
 from jopt.optimizers.mars import mars as mars
 from jopt.optimizers.momo import (
@@ -118,6 +191,25 @@ from jopt.optimizers.nadam import (
     nadamw as nadamw,
     scale_by_nadam as scale_by_nadam,
     ScaleByNadamState as ScaleByNadamState,
+)
+from jopt.optimizers.noisy_sgd import noisy_sgd as noisy_sgd
+from jopt.optimizers.novograd import (
+    novograd as novograd,
+    scale_by_novograd as scale_by_novograd,
+)
+from jopt.optimizers.optimistic import (
+    optimistic_adam as optimistic_adam,
+    optimistic_gradient_descent as optimistic_gradient_descent,
+    scale_by_optimistic_gradient as scale_by_optimistic_gradient,
+    ScaleByOptimisticGradientState as ScaleByOptimisticGradientState,
+)
+from jopt.optimizers.pnm import (
+    adapnm as adapnm,
+    pnm as pnm,
+    scale_by_adapnm as scale_by_adapnm,
+    scale_by_pnm as scale_by_pnm,
+    ScaleByAdapnmState as ScaleByAdapnmState,
+    ScaleByPnmState as ScaleByPnmState,
 )
 from jopt.optimizers.polyak import (
     polyak_sgd as polyak_sgd,
@@ -142,12 +234,17 @@ from jopt.optimizers.radam import (
     radam as radam,
     scale_by_radam as scale_by_radam,
 )
+from jopt.optimizers.ranger import ranger as ranger
 from jopt.optimizers.rmsprop import (
     rmsprop as rmsprop,
     scale_by_rms as scale_by_rms,
     scale_by_stddev as scale_by_stddev,
     ScaleByRmsWithCountState as ScaleByRmsWithCountState,
     ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState,
+)
+from jopt.optimizers.rprop import (
+    rprop as rprop,
+    scale_by_rprop as scale_by_rprop,
 )
 from jopt.optimizers.schedule_free import (
     scale_by_schedule_free as scale_by_schedule_free,
@@ -156,9 +253,18 @@ from jopt.optimizers.schedule_free import (
     ScheduleFreeState as ScheduleFreeState,
 )
 from jopt.optimizers.sgd import sgd as sgd
+from jopt.optimizers.sgd_sai import (
+    scale_by_gsnr as scale_by_gsnr,
+    ScaleByGsnrState as ScaleByGsnrState,
+    sgd_sai as sgd_sai,
+)
 from jopt.optimizers.signum import (
     sign_sgd as sign_sgd,
     signum as signum,
+)
+from jopt.optimizers.sm3 import (
+    scale_by_sm3 as scale_by_sm3,
+    sm3 as sm3,
 )
 from jopt.optimizers.sophia import (
     scale_by_sophia as scale_by_sophia,
@@ -172,10 +278,23 @@ from jopt.optimizers.spam import (
     spam as spam,
     stable_spam as stable_spam,
 )
+from jopt.optimizers.sparse_adam import (
+    scale_by_sparse_adam as scale_by_sparse_adam,
+    sparse_adam as sparse_adam,
+)
 from jopt.optimizers.stable_adamw import (
     scale_by_stable_adamw as scale_by_stable_adamw,
     stable_adamw as stable_adamw,
 )
+from jopt.optimizers.tam import (
+    adatam as adatam,
+    scale_by_adatam as scale_by_adatam,
+    scale_by_tam as scale_by_tam,
+    ScaleByAdatamState as ScaleByAdatamState,
+    ScaleByTamState as ScaleByTamState,
+    tam as tam,
+)
+from jopt.optimizers.tiger import tiger as tiger
 from jopt.optimizers.yogi import (
     scale_by_yogi as scale_by_yogi,
     yogi as yogi,

@@ -2,17 +2,14 @@
 
 import functools as ft
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jax.core import Tracer
-from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 from jax.typing import DTypeLike
 
-from jopt._core import numerics as nx, trees
+from jopt._core import numerics as nx
 from jopt._core.norms import norm
 from jopt._core.numerics import times
 from jopt._core.transform import chain, optimizer, Transform, transform
@@ -29,6 +26,7 @@ from jopt._core.types import (
     PyTree,
     Switch,
 )
+from jopt.optimizers.factors import divided, mean, slot
 from jopt.transforms.clip import clip_by_block_rms
 from jopt.transforms.decay import add_decayed_weights
 from jopt.transforms.momentum import ema
@@ -190,7 +188,7 @@ def scale_by_factored_rms(
 
     def init(params):
         def slots(drop):
-            return jax.tree.map(lambda p: _slot(p, factors(p.shape), drop), params)
+            return jax.tree.map(lambda p: slot(p, factors(p.shape), drop), params)
 
         count = jnp.zeros((), jnp.int32)
         return FactoredState(count, slots(-1), slots(-2), slots(None))
@@ -202,19 +200,15 @@ def scale_by_factored_rms(
             v = v + fresh * (square - v)
             floor = jnp.maximum(v, eps * eps) if outside else v
             return nx.divide(g, nx.sqrt(floor).astype(g.dtype)), row, col, v
-        row = row + fresh * (_mean(square, -1) - row)
-        col = col + fresh * (_mean(square, -2) - col)
-        mean = jnp.broadcast_to(_mean(row, -1, keepdims=True), row.shape)
+        row = row + fresh * (mean(square, -1) - row)
+        col = col + fresh * (mean(square, -2) - col)
         if outside:
-            mean = jnp.maximum(mean, eps)
-            product = nx.divide(row, mean)[..., None] * col[..., None, :]
+            middle = jnp.broadcast_to(mean(row, -1, keepdims=True), row.shape)
+            middle = jnp.maximum(middle, eps)
+            product = nx.divide(row, middle)[..., None] * col[..., None, :]
             root = nx.sqrt(jnp.maximum(product, eps * eps)).astype(g.dtype)
             return nx.divide(g, root), row, col, v
-        # two factors, because the product of two small moments underflows, and of
-        # roots, because the square of a small mean does in the derivative
-        r = nx.divide(nx.sqrt(mean), nx.sqrt(row)).astype(g.dtype)
-        c = nx.divide(jnp.ones_like(col), nx.sqrt(col)).astype(g.dtype)
-        return g * r[..., None] * c[..., None, :], row, col, v
+        return divided(g, row, col), row, col, v
 
     def update(updates, state, params=None, **extra):
         del params, extra
@@ -302,31 +296,3 @@ def scale_by_param_block_rms(min_scale: NonNegative = 1e-3) -> Pair:
         return jax.tree.map(scaled, updates, params), state
 
     return Pair(lambda params: optax.EmptyState(), update)
-
-
-def _mean(square: jax.Array, axis: int, keepdims: bool = False) -> jax.Array:
-    """The mean along an axis, held at the largest finite number."""
-    mean = jnp.mean(square, axis=axis, keepdims=keepdims)
-    return jnp.minimum(mean, np.asarray(jnp.finfo(mean.dtype).max, mean.dtype))
-
-
-def _slot(p: Any, factored: bool, drop: int | None) -> jax.Array:
-    """Zeros for one parameter: without one axis, or empty where nothing is kept."""
-    dtype = jnp.finfo(trees.accumulation_dtype(p.dtype)).dtype
-    if factored == (drop is None):
-        return jnp.zeros((0,), dtype)
-    if drop is None:
-        return trees.real_zeros_like(p)
-    if isinstance(p, Tracer):  # XLA never makes the array that is summed
-        return jnp.sum(trees.real_zeros_like(p), axis=drop)
-    axis = len(p.shape) + drop
-    shape = p.shape[:axis] + p.shape[axis + 1 :]
-    sharding = getattr(p, "sharding", None)
-    if isinstance(sharding, NamedSharding):
-        spec = list(sharding.spec) + [None] * (len(p.shape) - len(sharding.spec))
-        sharding = NamedSharding(
-            sharding.mesh, PartitionSpec(*spec[:axis], *spec[axis + 1 :])
-        )
-    elif not isinstance(sharding, SingleDeviceSharding):
-        sharding = None
-    return jnp.zeros(shape, dtype, device=sharding)

@@ -27,7 +27,8 @@ def adagrad(
         params -= learning_rate * g / (sqrt(s) + eps)
 
     Args:
-        learning_rate: A number >= 0, or a schedule from step count to number.
+        learning_rate: A number >= 0, or a schedule from step count to number. The
+            `lr_decay` of PyTorch is a schedule: `lambda t: lr / (1 + lr_decay * t)`.
         initial_accumulator_value: What the sums start from. PyTorch's default is 0.
         eps: Added to the root of the sum. With 0, an element whose gradients were all
             zero stays where it is.

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jopt._core import numerics as nx, trees
+from jopt._core import norms, numerics as nx, trees
 from jopt._core.numerics import parts, times
 from jopt._core.spec import is_off
 
@@ -113,6 +113,35 @@ def may_vanish(*epsilons: Any) -> bool:
 
 def _times(eps: Any, factor: jax.Array) -> Any:
     return 0.0 if is_off(eps) else nx.cast(eps, factor.dtype) * factor
+
+
+def direction(x: jax.Array, axes: tuple[int, ...] | None = None) -> jax.Array:
+    """The array over its norm, or over its norms along axes; 0 where that is 0."""
+    root, scale = norms.scaled_norm(x, axes)
+    return quotient(times(x, scale), root, guard=True)
+
+
+def dot(x: jax.Array, y: jax.Array, axes: tuple[int, ...] | None = None) -> jax.Array:
+    """The real inner product of two arrays, or those along axes, which are kept."""
+    product = x * y
+    if jnp.iscomplexobj(x):
+        product = x.real * y.real + x.imag * y.imag
+    return jnp.sum(product, axis=axes, keepdims=axes is not None)
+
+
+def required(params: PyTree | None, stage: str) -> PyTree:
+    """The parameters, which a stage cannot do without."""
+    if params is None:
+        raise ValueError(
+            f"`{stage}` needs params: call `tx.update(grads, state, params)`."
+        )
+    return params
+
+
+def number(value: Any) -> jax.Array:
+    """A hyperparameter, or a count, as an array of the default float; `None` is 0."""
+    value = 0.0 if value is None else value
+    return jnp.asarray(value).astype(jnp.result_type(float))
 
 
 def complement(decay: Any, dtype: Any) -> Any:

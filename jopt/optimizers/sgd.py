@@ -35,7 +35,8 @@ def sgd(
     Args:
         learning_rate: A number >= 0, or a schedule from step count to number.
         momentum: Weight of the past, in [0, 1). 0 or `None` turns it off.
-        nesterov: Whether to look one step of momentum ahead.
+        nesterov: Whether to look one step of momentum ahead: Nesterov's accelerated
+            gradient.
         accumulator_dtype: Dtype of the momentum. Defaults to that of the parameter,
             float32 or wider.
         dampening: How much less than 1 a new gradient counts, except for the first,

@@ -22,6 +22,7 @@ from tests.certificates.record import Certificate
 DISTRIBUTIONS = {
     "dadaptation": "dadaptation",
     "dog": "dog-optimizer",
+    "came_pytorch": "came-pytorch",
     "keras": "keras",
     "lion_pytorch": "lion-pytorch",
     "numpy": "numpy",

@@ -1,5 +1,6 @@
 """Certificates of schedules: values at steps 0, 1, 2 ..., here and in the source."""
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -97,9 +98,10 @@ PACKAGED = [c for c in SCHEDULES if c.curve is None]
 
 
 def optax_values(certificate: ScheduleCertificate) -> np.ndarray | None:
-    """The values of optax's schedule of that name; `None` where it has none."""
+    """The values of optax's schedule; `None` where it has none, or not the option."""
     make = getattr(optax, certificate.schedule, None)
-    if make is None:
+    takes = inspect.signature(make).parameters if make else ()
+    if make is None or len(takes) < len(certificate.arguments):
         return None
     with (
         jax.enable_x64(True),

@@ -56,7 +56,25 @@ def shapes(steps: int = 8) -> Problem:
     return first, grads
 
 
-PROBLEMS = {"vector": vector, "tree": tree, "matrix": matrix, "shapes": shapes}
+def rows() -> Problem:
+    """The problem of `tree`, with gradients that are zero in some rows."""
+    first, grads = tree()
+    random = np.random.default_rng(2)
+    sparse = [
+        {k: np.where(random.random((len(x),) + (1,) * (x.ndim - 1)) < 0.5, x, 0.0)}
+        for g in grads
+        for k, x in g.items()
+    ]
+    return first, [a | b for a, b in zip(sparse[::2], sparse[1::2], strict=True)]
+
+
+PROBLEMS = {
+    "vector": vector,
+    "tree": tree,
+    "matrix": matrix,
+    "shapes": shapes,
+    "rows": rows,
+}
 
 
 @partial(jax.jit, static_argnames="extra")

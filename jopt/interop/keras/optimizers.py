@@ -270,12 +270,16 @@ def Muon(
         jopt.scale_by_learning_rate(learning_rate * adam_lr_ratio),
     )
     labels = _MuonOrAdam(exclude_embeddings, tuple(exclude_layers))
-    kept = {"exclude_from_weight_decay": options.pop("exclude_from_weight_decay", None)}
+    kept = options.pop("exclude_from_weight_decay", None)
     groups = {
-        "matrix": finished(matrices, learning_rate, weight_decay, **kept),
-        "other": finished(others, learning_rate, adam_weight_decay, **kept),
+        "matrix": _kept(matrices, learning_rate, weight_decay, kept),
+        "other": _kept(others, learning_rate, adam_weight_decay, kept),
     }
     return finished(jopt.partition(groups, labels), learning_rate, None, **options)
+
+
+def _kept(rule: jopt.Transform, rate: Rate, decay: float | None, excluded: Any) -> Any:
+    return finished(rule, rate, decay, exclude_from_weight_decay=excluded)
 
 
 @dataclasses.dataclass(frozen=True)
