@@ -27,7 +27,8 @@ configurations of the name's record.
 - {SKIPPED} left out, for the reason below
 - {FAILED} broken
 
-The laws D are here if there were eight devices. Written by `python -m jopt.testing --table docs/laws_table.md`."""
+The laws D are here if there were eight devices. Written by
+`python -m jopt.testing --table docs/laws_table.md`."""
 
 
 def page(rows: Rows, skips: Skips, seconds: float) -> str:

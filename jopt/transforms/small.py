@@ -79,7 +79,7 @@ def keep_params_nonnegative() -> Pair:
                 "`keep_params_nonnegative` got a complex leaf, which has no sign. "
                 "Leave it out by `masked`."
             )
-        below = average._applied(p, u) < 0
+        below = average.applied(p, u) < 0
         return jnp.where(below, -p.astype(u.dtype), u)
 
     def update(updates, state, params=None, **extra):

@@ -18,8 +18,8 @@ class SplitRealAndImaginaryState(NamedTuple):
 class Parts(NamedTuple):
     """The two parts of a complex array."""
 
-    real: jax.Array
-    imaginary: jax.Array
+    real: Any  # an array, or its shape
+    imaginary: Any
 
 
 @transform
