@@ -299,7 +299,10 @@ def freeze(value: Any) -> Any:
         if not getattr(value, "is_fully_addressable", True):
             return "traced", id(value)
         if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-            value = jax.random.key_data(value)  # pyright: ignore[reportArgumentType]
+            with jax.ensure_compile_time_eval():  # a key stays a value under `jit`
+                value = jax.random.key_data(
+                    value  # pyright: ignore[reportArgumentType]
+                )
         array = np.asarray(value)
         return "array", str(array.dtype), array.shape, array.tobytes()
     try:
