@@ -22,8 +22,8 @@ CASES = {
         memory=5,
     ),
     "scale_by_cocob": record(
-        jopt.scale_by_cocob(),
-        jopt.scale_by_cocob(10.0, eps=1e-4),
+        jopt.scale_by_cocob(10.0),
+        jopt.scale_by_cocob(1.0, eps=1e-4),
         tags=TAGS,
         needs="params",
         memory=5,
