@@ -138,8 +138,7 @@ def test_recalibration_needs_a_batch():
 
 def test_recalibration_keeps_dtypes_and_averages_in_float32():
     batches = [jnp.full(2, 1.0 + i / 128, jnp.bfloat16) for i in range(2)] * 100
-    mean = jopt.recalibrate_batch_stats(
-        lambda p, x: {"m": x * p}, jnp.bfloat16(1), batches
-    )
-    assert mean["m"].dtype == jnp.bfloat16
-    assert jax.tree.all(jax.tree.map(lambda x: (x >= 1).all(), mean))
+    mean = jopt.recalibrate_batch_stats(lambda p, x: x * p, jnp.bfloat16(1), batches)
+    assert mean.dtype == jnp.bfloat16
+    # 1.0039 lies between these two
+    assert float(mean[0]) in (1.0, 1.0078125)
