@@ -190,7 +190,7 @@ def skip_spikes(inner: Inner, sigma: Positive = 6.0, window: Count = 128) -> Pai
         return SkipSpikesState(next(rings), a, next(rings), b, c, pair.init(params))
 
     def usual(new: jax.Array, ring: jax.Array, seen: jax.Array) -> jax.Array:
-        known = jnp.arange(window) < seen
+        known = jnp.arange(window, dtype=jnp.int32) < seen
         n = jnp.sum(known.astype(ring.dtype))
         size = jnp.max(jnp.abs(ring), initial=0.0)
         size = jnp.where(size > 0, size, jnp.ones_like(size))
