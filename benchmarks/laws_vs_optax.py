@@ -1,65 +1,134 @@
-"""The same laws on optax's optimizers and on jopt's, side by side.
+"""The same laws on optax's optimizers and on jopt's, where jopt has the name.
 
-Run `python benchmarks/laws_vs_optax.py`. It prints one line for each optimizer that
-both have: the laws that fail. Laws of jopt's values, which a pair of functions cannot
-obey, are told apart as not applying, and count for neither.
+Run `python -m benchmarks.laws_vs_optax`. It counts the laws that every optimizer can
+obey: not those of properties, nor of what an optimizer declares. What does not apply
+to a pair of functions, such as replacing its hyperparameters, counts for neither.
 """
 
-import sys
-import time
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 import jopt
+from benchmarks import _common as common
 from jopt.testing import check_transform
 from jopt.testing.law import chosen
 
-RATE = 0.1
-NAMES = (
-    *("adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw", "adamw"),
-    *("amsgrad", "lamb", "lars", "lion", "nadam", "nadamw", "radam", "rmsprop"),
-    *("sgd", "sign_sgd"),
+PyTree = Any
+RATE = {"learning_rate": 0.1}
+MAIN = (
+    *("adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw"),
+    *("adamw", "adan", "amsgrad", "fromage", "lamb", "lars", "lbfgs", "lion", "nadam"),
+    *("nadamw", "noisy_sgd", "novograd", "optimistic_adam", "optimistic_adam_v2"),
+    *("optimistic_gradient_descent", "polyak_sgd", "radam", "rmsprop", "rprop", "sgd"),
+    *("sign_sgd", "signum", "sm3", "yogi"),
 )
-CONTRIB = ("muon", "prodigy", "schedule_free_adamw", "schedule_free_sgd")
-# what every optimizer can obey: not the laws of properties, nor of what it declares
-LAWS = [law.id for law in chosen(None) if not law.tag and law.id != "A16"]
-LAWS.append("P9")
-NEEDS = ["params"]
+CONTRIB = (
+    *("acprop", "ademamix", "adopt", "cocob", "dadapt_adamw", "dog", "dowg", "galore"),
+    *("madgrad", "momo", "momo_adam", "muon", "prodigy", "schedule_free_adamw"),
+    *("schedule_free_sgd", "simplified_ademamix", "sophia"),
+)
+LEFT_OUT = "dpsgd, which takes the gradients of each example"
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "galore": {**RATE, "rank": 2},
+    "optimistic_adam": {**RATE},
+    "polyak_sgd": {},
+    "momo": {},
+    "momo_adam": {},
+    "dog": {},
+    "dowg": {},
+    "cocob": {},
+    "dadapt_adamw": {},
+    "prodigy": {},
+}
+VALUE = ("polyak_sgd", "momo", "momo_adam")
+OBJECTIVE = ("lbfgs", "sophia")  # they call the loss themselves
+LAWS = [law.id for law in chosen(None) if not law.tag and law.id != "A16"] + ["P9"]
 
 
-def failures(tx: optax.GradientTransformation) -> tuple[list[str], int]:
+def bowl(p: PyTree) -> jax.Array:
+    """A loss for those that ask for one."""
+    squares = (jnp.sum(jnp.square(x)) for x in jax.tree.leaves(p))
+    return sum(squares, jnp.zeros(()))
+
+
+def given_objective(tx: Any) -> optax.GradientTransformationExtraArgs:
+    """The transform with what a line search and a Hessian estimate ask for."""
+
+    def update(updates, state, params=None, **extra):
+        value = bowl(params)
+        extra |= {"value": value, "grad": updates, "value_fn": bowl, "obj_fn": bowl}
+        return tx.update(updates, state, params, **extra)
+
+    return optax.GradientTransformationExtraArgs(tx.init, update)
+
+
+def failures(build: Callable[..., Any], name: str) -> tuple[list[str], int]:
     """The laws that fail, and how many were tried."""
+    needs = ["params", "value"] if name in VALUE else ["params"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        report = check_transform(tx, needs=NEEDS, laws=LAWS)
+        tx = build(**ARGUMENTS.get(name, RATE))
+        tx = given_objective(tx) if name in OBJECTIVE else tx
+        report = check_transform(tx, needs=needs, laws=LAWS)
     tried = [v for v in report if v.verdict != "does not apply"]
     lost = [v.law.id for v in tried if v.verdict in ("FAILS", "lacks it")]
     return lost, len(tried)
 
 
-def main() -> int:
-    start = time.process_time()
-    totals = {"optax": [0, 0], "jopt": [0, 0]}
-    print(f"{'':22}{'optax fails':66}jopt fails")
-    for name in [*NAMES, *CONTRIB]:
-        theirs = getattr(optax.contrib if name in CONTRIB else optax, name)
-        row = []
-        for whose, factory in (("optax", theirs), ("jopt", getattr(jopt, name))):
-            lost, tried = failures(factory(learning_rate=RATE))
+def cell(lost: list[str], tried: int) -> str:
+    """The count as text, with the laws that fail."""
+    which = f": {' '.join(lost)}" if lost else ""
+    return f"{len(lost)} of {tried}{which}"
+
+
+def measure() -> list[common.Row]:
+    """One row for each optimizer of optax, and the totals."""
+    totals = {"jopt": [0, 0], "optax": [0, 0], "both": [0, 0]}
+    rows = []
+    for name in (*MAIN, *CONTRIB):
+        theirs = getattr(optax if name in MAIN else optax.contrib, name)
+        ours = getattr(jopt, name, None)
+        found = {"optax": failures(theirs, name)}
+        if ours is not None:
+            found["jopt"] = failures(ours, name)
+            found["both"] = found["optax"]
+        for whose, (lost, tried) in found.items():
             totals[whose][0] += len(lost)
             totals[whose][1] += tried
-            row.append(" ".join(lost) or "none")
-        print(f"{name:22}{row[0]:66}{row[1]}", flush=True)
-    for whose, (lost, tried) in totals.items():
-        print(f"{whose}: {lost} of {tried} checks fail")
-    print(
-        f"optax {optax.__version__}, jopt {jopt.__version__}, jax {jax.__version__}, "
-        f"{time.process_time() - start:.0f} s of CPU time"
+        cells = [cell(*found[w]) if w in found else "-" for w in ("jopt", "optax")]
+        own = found.get("jopt")
+        rows.append(common.Row(name, *cells, "0" if own else "", _ok(own)))
+        print(f"{name:28}{cells[0]:24}{cells[1]}", flush=True)
+    (lost, tried), (all_lost, all_tried), (same, of) = (
+        totals[whose] for whose in ("jopt", "optax", "both")
     )
-    return 0
+    return [
+        *rows,
+        common.Row("checks that fail: all", "", f"{all_lost} of {all_tried}"),
+        common.Row(
+            "checks that fail: of names that both have",
+            f"{lost} of {tried}",
+            f"{same} of {of}",
+            "0",
+            lost == 0,
+        ),
+    ]
+
+
+def _ok(own: tuple[list[str], int] | None) -> bool | None:
+    return None if own is None else not own[0]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(
+        common.report(
+            "The laws of jopt.testing that fail, on optimizers of optax and jopt "
+            f"(without {LEFT_OUT}).",
+            measure,
+        )
+    )

@@ -23,6 +23,7 @@ NAMES = (
     "accumulate_flops",
     "donation_order",
     "precision",
+    "laws_vs_optax",
 )
 HEAD = """# Benchmarks
 

@@ -6,12 +6,14 @@ from jopt.matrix import (
     ScaleByMuonState as ScaleByMuonState,
 )
 from jopt.optimizers import (
+    COCOBState as COCOBState,
     DAdaptAdamWState as DAdaptAdamWState,
     DAdaptLionState as DAdaptLionState,
     DAdaptSGDState as DAdaptSGDState,
     DoGState as DoGState,
     DoWGState as DoWGState,
     FactoredState as FactoredState,
+    HypergradientState as HypergradientState,
     MadgradState as MadgradState,
     MomoAdamState as MomoAdamState,
     MomoState as MomoState,
@@ -44,6 +46,7 @@ from jopt.optimizers import (
     ScaleBySpsState as ScaleBySpsState,
     ScaleByStableSpamState as ScaleByStableSpamState,
     ScaleByTamState as ScaleByTamState,
+    ScheduleFreeRAdamState as ScheduleFreeRAdamState,
     ScheduleFreeState as ScheduleFreeState,
 )
 from jopt.precision import (
@@ -61,9 +64,13 @@ from jopt.transforms import (
     DampenedTraceState as DampenedTraceState,
     EmaParamsState as EmaParamsState,
     GrokfastState as GrokfastState,
+    LawaState as LawaState,
     LookaheadState as LookaheadState,
     MarsCorrectionState as MarsCorrectionState,
     MonitorState as MonitorState,
+    PowerEmaState as PowerEmaState,
+    SnapshotState as SnapshotState,
+    SwaState as SwaState,
     ZclipState as ZclipState,
     ZeroNansState as ZeroNansState,
 )
@@ -72,9 +79,13 @@ from jopt.wrappers import (
     ConditionallyTransformState as ConditionallyTransformState,
     EmaNesterovState as EmaNesterovState,
     ExtragradientState as ExtragradientState,
+    GPAState as GPAState,
     LookSamState as LookSamState,
+    MechanicState as MechanicState,
     OuterNesterovState as OuterNesterovState,
     SamState as SamState,
+    ScheduleFreeWrapperState as ScheduleFreeWrapperState,
     SkipLargeUpdatesState as SkipLargeUpdatesState,
     SkipSpikesState as SkipSpikesState,
+    SplitRealAndImaginaryState as SplitRealAndImaginaryState,
 )

@@ -95,10 +95,10 @@ def galore(
     Example:
         >>> import jax.numpy as jnp
         >>> from jopt import galore
-        >>> tx, p = galore(0.1, rank=1), jnp.zeros((2, 3))
+        >>> tx, p = galore(0.5, rank=1), jnp.zeros((2, 3))
         >>> g = jnp.array([[3.0, 3.0, 3.0], [0.0, 0.0, 0.0]])
-        >>> abs(tx.update(g, tx.init(p), p)[0]).round(4)
-        Array([[0.1, 0.1, 0.1],
+        >>> abs(tx.update(g, tx.init(p), p)[0]).round(3)
+        Array([[0.5, 0.5, 0.5],
                [0. , 0. , 0. ]], dtype=float32)
 
     Reference:
@@ -152,10 +152,10 @@ def fira(
     Example:
         >>> import jax.numpy as jnp
         >>> from jopt import fira
-        >>> tx, p = fira(0.1, rank=1), jnp.zeros((2, 2))
-        >>> g = jnp.array([[4.0, 0.0], [0.0, 2.0]])
-        >>> abs(tx.update(g, tx.init(p), p)[0]).round(4)
-        Array([[0.1, 0. ],
+        >>> tx, p = fira(0.5, rank=1), jnp.zeros((2, 2))
+        >>> g = jnp.array([[4.0, 4.0], [0.0, 0.0]])
+        >>> abs(tx.update(g, tx.init(p), p)[0]).round(3)
+        Array([[0.5, 0.5],
                [0. , 0. ]], dtype=float32)
 
     Reference:
@@ -396,7 +396,7 @@ def scale_by_apollo(
     The stage of `apollo` that holds the state; see there for the rule.
 
     Args:
-        rank: Size of the
+        rank: Size of the projection.
         update_proj_gap: Steps from one projection to the next.
         scale: Its root multiplies the update.
         scale_type: Whether each column has a ratio of its own.

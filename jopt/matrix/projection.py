@@ -75,8 +75,9 @@ def drawn(key: jax.Array, g: jax.Array, rank: int) -> jax.Array:
     """A random projection, normal with variance `1 / rank`."""
     if not is_low(g, rank):
         return jnp.zeros((0, 0), g.dtype)
-    normal = jax.random.normal(key, (min(g.shape), rank), jnp.finfo(g.dtype).dtype)
-    return (normal * (1.0 / math.sqrt(rank))).astype(g.dtype)
+    # in float32 for every dtype: each precision would draw other numbers
+    normal = jax.random.normal(key, (min(g.shape), rank), jnp.float32)
+    return normal.astype(g.dtype) * (1.0 / math.sqrt(rank))
 
 
 def down(g: jax.Array, q: jax.Array, rank: int) -> jax.Array:

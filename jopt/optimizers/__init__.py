@@ -113,6 +113,11 @@ from jopt.optimizers.cautious import (
     cadamw as cadamw,
     clion as clion,
 )
+from jopt.optimizers.cocob import (
+    cocob as cocob,
+    COCOBState as COCOBState,
+    scale_by_cocob as scale_by_cocob,
+)
 from jopt.optimizers.dadapt import (
     dadapt_adamw as dadapt_adamw,
     dadapt_sgd as dadapt_sgd,
@@ -152,6 +157,12 @@ from jopt.optimizers.ftrl import (
 from jopt.optimizers.grams import (
     grams as grams,
     scale_by_grams as scale_by_grams,
+)
+from jopt.optimizers.hypergradient import (
+    adam_hd as adam_hd,
+    hypergradient_sgd as hypergradient_sgd,
+    HypergradientState as HypergradientState,
+    scale_by_hypergradient as scale_by_hypergradient,
 )
 from jopt.optimizers.kate import (
     kate as kate,
@@ -251,6 +262,11 @@ from jopt.optimizers.schedule_free import (
     schedule_free_adamw as schedule_free_adamw,
     schedule_free_sgd as schedule_free_sgd,
     ScheduleFreeState as ScheduleFreeState,
+)
+from jopt.optimizers.schedule_free_radam import (
+    scale_by_schedule_free_radam as scale_by_schedule_free_radam,
+    schedule_free_radam as schedule_free_radam,
+    ScheduleFreeRAdamState as ScheduleFreeRAdamState,
 )
 from jopt.optimizers.sgd import sgd as sgd
 from jopt.optimizers.sgd_sai import (

@@ -79,9 +79,9 @@ def mars(
     Example:
         >>> import jax.numpy as jnp
         >>> from jopt import mars
-        >>> tx, p = mars(0.1), {"w": jnp.ones((1, 2))}
-        >>> tx.update({"w": jnp.array([[2.0, -1.0]])}, tx.init(p), p)[0]["w"].round(4)
-        Array([[-0.1,  0.1]], dtype=float32)
+        >>> tx, p = mars(0.5), {"w": jnp.ones((1, 2))}
+        >>> tx.update({"w": jnp.array([[2.0, -1.0]])}, tx.init(p), p)[0]["w"].round(3)
+        Array([[-0.5,  0.5]], dtype=float32)
 
     Reference:
         Yuan et al., "MARS: Unleashing the Power of Variance Reduction for Training

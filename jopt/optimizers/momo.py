@@ -35,8 +35,7 @@ class MomoState(NamedTuple):
     """State of `scale_by_momo`."""
 
     exp_avg: PyTree  # average of the gradients
-    barf: jax.Array  # average of the losses
-    gamma: jax.Array  # average of the inner products of gradients and parameters
+    model: jax.Array  # the averaged linear model of the loss, at the parameters
     lb: jax.Array  # the lower bound of the loss
     count: jax.Array
 
@@ -46,8 +45,7 @@ class MomoAdamState(NamedTuple):
 
     exp_avg: PyTree  # first moment of the gradients
     exp_avg_sq: PyTree  # second moment of the gradients
-    barf: jax.Array  # average of the losses
-    gamma: jax.Array  # average of the inner products of gradients and parameters
+    model: jax.Array  # the averaged linear model of the loss, at the parameters
     lb: jax.Array  # the lower bound of the loss
     count: jax.Array
 
@@ -86,7 +84,8 @@ def momo(
     Differs from optax in:
         With weight decay the gradient step is divided by `1 + lr * weight_decay` too,
         as in the paper and the authors' code. A gradient as small as 1e-8 still gives
-        a step.
+        a step. The model of the loss is kept as one number, which supposes that the
+        steps are taken as they are.
 
     Example:
         >>> from jopt import momo
@@ -192,6 +191,7 @@ def scale_by_momo(
         Schaipp, Ohana, Eickenberg, Defazio and Gower, "MoMo: Momentum Models for
         Adaptive Learning Rates", ICML 2024, arXiv:2305.07583, Algorithm 1.
     """
+    bounds = _Bounds(learning_rate, weight_decay, adapt_lower_bound, lower_bound)
 
     def init(params):
         return MomoState(trees.zeros_like(params), *_numbers(lower_bound))
@@ -204,20 +204,12 @@ def scale_by_momo(
         c = number(cast(Decay, beta).complement)
         decay = Decay(jnp.where(state.count == 0, 1.0, c))
         d = like(averages(updates, state.exp_avg, decay), state.exp_avg)
-        model = _model(state, value, updates, d, params, decay)
         square = nx.square(number(norms.global_norm(d)))
-        step, lb = _step(
-            model,
-            square,
-            learning_rate,
-            weight_decay,
-            number(1.0),
-            adapt_lower_bound,
-            lower_bound,
-        )
+        model = nx.average(value, state.model, decay)
+        inner, one = sums.dot(d, params), number(1.0)
+        step, model, lb = _step(state, model, square, inner, one, bounds)
         out = _proximal(d, params, step, learning_rate, weight_decay)
-        count = nx.increment(state.count)
-        return out, MomoState(d, model.barf, model.gamma, lb, count)
+        return out, MomoState(d, model, lb, nx.increment(state.count))
 
     return Pair(init, update)
 
@@ -252,6 +244,7 @@ def scale_by_momo_adam(
         Schaipp, Ohana, Eickenberg, Defazio and Gower, "MoMo: Momentum Models for
         Adaptive Learning Rates", ICML 2024, arXiv:2305.07583, Algorithm 2.
     """
+    bounds = _Bounds(learning_rate, weight_decay, adapt_lower_bound, lower_bound)
 
     def init(params):
         slots = trees.zeros_like(params), trees.real_zeros_like(params)
@@ -272,68 +265,60 @@ def scale_by_momo_adam(
             return times(over, root)
 
         scaled = jax.tree.map(divided, d, v)
-        model = _model(state, value, updates, d, params, b1)
-        step, lb = _step(
-            model,
-            sums.dot(d, scaled),
-            learning_rate,
-            weight_decay,
-            number(nx.bias_correction(b1, t)),
-            adapt_lower_bound,
-            lower_bound,
-        )
+        square, inner = sums.dot(d, scaled), sums.dot(d, params)
+        model = nx.average(value, state.model, b1)
+        correction = number(nx.bias_correction(b1, t))
+        step, model, lb = _step(state, model, square, inner, correction, bounds)
         out = _proximal(scaled, params, step, learning_rate, weight_decay)
-        return out, MomoAdamState(d, v, model.barf, model.gamma, lb, t)
+        return out, MomoAdamState(d, v, model, lb, t)
 
     return Pair(init, update)
-
-
-class _Model(NamedTuple):
-    """The averaged linear model of the loss, where the parameters are."""
-
-    barf: jax.Array
-    gamma: jax.Array
-    inner: jax.Array  # of averaged gradient and parameters
-    lb: jax.Array
 
 
 def _numbers(lower_bound: Any) -> tuple[jax.Array, ...]:
     """What both states begin with after their buffers."""
     lb = jnp.array(number(lower_bound), copy=True)
-    return number(0.0), number(0.0), lb, jnp.zeros((), jnp.int32)
+    return number(0.0), lb, jnp.zeros((), jnp.int32)
 
 
-def _model(
-    state: Any, value: jax.Array, g: PyTree, d: PyTree, params: PyTree, decay: Any
-) -> _Model:
-    """The model with the new loss in it."""
-    barf = nx.average(value, state.barf, decay)
-    gamma = nx.average(sums.dot(g, params), state.gamma, decay)
-    return _Model(barf, gamma, sums.dot(d, params), state.lb)
+class _Bounds(NamedTuple):
+    """The arguments that the step size depends on."""
+
+    rate: Any
+    weight_decay: Any
+    adapt: bool
+    lowest: Any
 
 
 def _step(
-    model: _Model,
+    state: Any,
+    model: jax.Array,
     square: jax.Array,
-    rate: Any,
-    weight_decay: Any,
+    inner: jax.Array,
     correction: jax.Array,
-    adapt: bool,
-    lowest: Any,
-) -> tuple[jax.Array, jax.Array]:
-    """The step size, and the new lower bound."""
-    rate, lb = number(rate), model.lb
-    grow = 1.0 if is_off(weight_decay) else 1.0 + rate * number(weight_decay)
-    top = grow * (model.barf - model.gamma) + model.inner
-    if adapt:
-        low = jnp.maximum(top / (2.0 * correction * grow), number(lowest))
+    bounds: _Bounds,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The step size, the model after the step, and the new lower bound.
+
+    In `f + <d, params> - c` the terms cancel. Their sum is the model itself, which a
+    step of size `s` along the direction lowers by `s * square`.
+    """
+    rate, lb = number(bounds.rate), state.lb
+    decays = not is_off(bounds.weight_decay)
+    pull = rate * number(bounds.weight_decay) if decays else number(0.0)
+    grow = 1.0 + pull
+    top = grow * model - pull * inner if decays else model
+    lowest = number(bounds.lowest)
+    if bounds.adapt:
+        low = jnp.maximum(top / (2.0 * correction * grow), lowest)
         lb = jnp.where(top < grow * correction * lb, low, lb)
     gap = jnp.maximum(top - grow * correction * lb, 0.0)
     step = jnp.minimum(rate / correction, nx.divide(gap, square))
-    if adapt:
-        now = model.barf + model.inner - model.gamma
-        lb = jnp.maximum((now - 0.5 * step * square) / correction, number(lowest))
-    return step, lb
+    if bounds.adapt:
+        lb = jnp.maximum((model - 0.5 * step * square) / correction, lowest)
+    fall = step * square
+    after = model - ((pull * inner + fall) / grow if decays else fall)
+    return step, after, lb
 
 
 def _proximal(

@@ -125,7 +125,7 @@ def scale_by_radam(
         mu = moments.averages(updates, state.mu, b1)
         nu = moments.averages(moments.squares(updates), state.nu, b2)
         plain = moments.momentum_weights(b1, t, nesterov)
-        rectified, factor = _rectifier(b2, t, threshold)
+        rectified, factor = rectifier(b2, t, threshold)
         scaled = plain[0] * factor, None if plain[1] is None else plain[1] * factor
         correction = nx.bias_correction(b2, t)
         u = moments.rescale(
@@ -143,7 +143,7 @@ def scale_by_radam(
     return Pair(init_adam, update)
 
 
-def _rectifier(b2: Any, count: Any, threshold: Any) -> tuple[jax.Array, jax.Array]:
+def rectifier(b2: Any, count: Any, threshold: Any) -> tuple[jax.Array, jax.Array]:
     """Whether the second moment counts at this step, and the factor of the step."""
     dtype = jnp.result_type(float)
     c = jnp.asarray(b2.complement, dtype)

@@ -4,7 +4,6 @@ from typing import cast, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax.typing import DTypeLike
 
 from jopt._core import numerics as nx, trees
@@ -25,6 +24,7 @@ from jopt._core.types import (
 from jopt.optimizers.rmsprop import scale_by_rms
 from jopt.transforms.basic import identity
 from jopt.transforms.decay import add_decayed_weights
+from jopt.transforms.primal import interpolated_step, primal_average
 
 
 class ScheduleFreeState(NamedTuple):
@@ -39,17 +39,7 @@ class ScheduleFreeState(NamedTuple):
 
     def averaged(self, params: PyTree) -> PyTree:
         """The averaged parameters `x = (y - (1 - b1) z) / b1`; `params` is `y`."""
-
-        def average(z, y):
-            if isinstance(z, optax.MaskedNode):
-                return y
-            c = nx.cast(self.b1_complement, z.dtype)
-            wide = y.astype(z.dtype)
-            return (wide + times(wide - z, c / (1 - c))).astype(y.dtype)
-
-        return jax.tree.map(
-            average, self.z, params, is_leaf=lambda z: isinstance(z, optax.MaskedNode)
-        )
+        return primal_average(params, self.z, self.b1_complement)
 
 
 @optimizer(rates=(1e-4, 3e-2), tags=("adaptive", "schedule-free"))
@@ -265,18 +255,9 @@ def scale_by_schedule_free(
         total = state.weight_sum + w
         c = nx.divide(w, total)
         mix = jnp.asarray(complement).astype(dtype)
-        keep = 1 - (1 - mix) * (1 - c)  # of a step at z, what reaches y
         u, inner_state = pair.update(updates, state.inner_state, params, **extra)
-
-        def of_y(u: jax.Array, y: jax.Array, z: jax.Array) -> jax.Array:
-            apart = z.astype(u.dtype) - y.astype(u.dtype)
-            return times(apart, c) - times(u, lr * keep)
-
-        def of_z(u: jax.Array, z: jax.Array) -> jax.Array:
-            return (z.astype(u.dtype) - times(u, lr)).astype(z.dtype)
-
-        change = jax.tree.map(of_y, u, params, state.z)
-        z = jax.tree.map(of_z, u, state.z)
+        w = jax.tree.map(lambda u: times(u, -lr), u)
+        change, z = interpolated_step(w, params, state.z, mix, c)
         return change, ScheduleFreeState(count, total, top, mix, z, inner_state)
 
     return Pair(init, update)

@@ -1,7 +1,7 @@
 """SPAM and Stable-SPAM: Adam that holds spikes of the gradient off its moments."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -259,12 +259,14 @@ def scale_by_stable_spam(
     """
 
     def init(params):
-        adam = init_adam(params)
+        adam: Any = init_adam(params)
 
         def numbers() -> PyTree:
             return jax.tree.map(lambda p: jnp.zeros((), norms.norm_dtype(p)), params)
 
-        return ScaleByStableSpamState(*adam, numbers(), numbers(), numbers())
+        return ScaleByStableSpamState(
+            adam.count, adam.mu, adam.nu, numbers(), numbers(), numbers()
+        )
 
     def update(updates, state, params=None, **extra):
         del params, extra
@@ -315,7 +317,7 @@ def scale_by_stable_spam(
 
 
 def _despiked(
-    g: jax.Array, v: jax.Array, threshold: jax.Array, judging: jax.Array
+    g: jax.Array, v: jax.Array, threshold: Any, judging: jax.Array
 ) -> jax.Array:
     """The gradient, cut to `sqrt(threshold v)` where it is beyond."""
     root = nx.sqrt(v).astype(jnp.finfo(g.dtype).dtype)

@@ -15,12 +15,11 @@ from typing import Any
 
 import jax
 
-import jopt
 from jopt.testing.check import check_schedule, check_transform
-from jopt.testing.law import chosen, FAMILIES
-from jopt.testing.report import FAILED, Report
-
-MARKS = {"holds": "=", "not claimed": "no", FAILED: "FAILS", "does not apply": "·"}
+from jopt.testing.law import chosen
+from jopt.testing.report import Report
+from jopt.testing.table import page
+from jopt.testing.words import renew
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,42 +28,53 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("cases", nargs="?", default="tests.cases", help="a module")
     parser.add_argument("--table", type=Path, help="a Markdown file to write")
     parser.add_argument("--only", nargs="*", help="names to try")
+    parser.add_argument(
+        "--everyday",
+        action="store_true",
+        help="try the first configuration of each name alone, as the tests do",
+    )
+    parser.add_argument(
+        "--words", type=Path, help="renew the laws in words in this file, and stop"
+    )
     options = parser.parse_args(arguments)
+    if options.words:
+        renew(options.words)
+        return 0
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     jax.config.update("jax_numpy_rank_promotion", "raise")
     catalogue = importlib.import_module(options.cases)
-    start, total, failures = time.process_time(), Counter(), 0
+    start = time.process_time()
     rows: dict[str, list[Report]] = {}
-    for name, reports in _sweep(catalogue, options.only):
+    for name, reports in _sweep(catalogue, options.only, not options.everyday):
         rows[name] = reports
-        for report in reports:
-            total.update(verdict.verdict for verdict in report)
-            failures += len(report.failures)
-            if report.failures:
-                print(f"{name}: {report.name}")
-            for v in report.failures:
-                print(f"  {v.law.id}: {v.witness}")
+        _tell(name, reports)
+    skips = [skip for skip in _skips(catalogue) if skip[0] in rows]
     seconds = time.process_time() - start
-    skips = _skips(catalogue)
-    summary = (
-        f"{sum(map(len, rows.values()))} configurations of {len(rows)} names; "
-        f"{total.total()} checks: {total['holds']} hold, {failures} fail, "
-        f"{total['not claimed']} properties that are not claimed do not hold, "
-        f"{total['does not apply']} do not apply; {len(skips)} skipped. "
-        f"{seconds:.0f} s of CPU time; jopt {jopt.__version__}, jax {jax.__version__}."
-    )
-    print(summary)
+    total = Counter(v.verdict for reports in rows.values() for r in reports for v in r)
+    print(f"{len(rows)} names, {sum(map(len, rows.values()))} configurations:")
+    print(*(f"{count} {verdict}" for verdict, count in total.most_common()), sep=", ")
+    print(f"{len(skips)} skipped, {seconds:.0f} s of CPU time")
     if options.table:
-        options.table.write_text(_page(summary, rows, skips), encoding="utf-8")
-    return int(failures > 0)
+        options.table.write_text(page(rows, skips, seconds), encoding="utf-8")
+    return int(any(report.failures for reports in rows.values() for report in reports))
+
+
+def _tell(name: str, reports: list[Report]) -> None:
+    for report in reports:
+        if report.failures:
+            print(f"{name}: {report.name}", flush=True)
+        for v in report.failures:
+            print(f"  {v.law.id}: {v.witness}", flush=True)
 
 
 def _sweep(
-    catalogue: Any, only: list[str] | None
+    catalogue: Any, only: list[str] | None, full: bool
 ) -> Iterator[tuple[str, list[Report]]]:
     for name, cases in catalogue.TRANSFORMS.items():
         if not only or name in only:
-            yield name, [_tried(case) for case in cases]
+            tried = cases if full else cases[:1]
+            yield name, [_tried(case, full) for case in tried]
+            jax.clear_caches()  # programs are shared by the configurations of a name
     for name, schedules in catalogue.SCHEDULES.items():
         if not only or name in only:
             skips = catalogue.SCHEDULE_SKIPS.get(name, {})
@@ -72,14 +82,14 @@ def _sweep(
             yield name, [check_schedule(s, laws=ids) for s in schedules]
 
 
-def _tried(case: Any) -> Report:
+def _tried(case: Any, full: bool) -> Report:
     return check_transform(
         case.tx,
         needs=case.needs,
         tags=case.tags,
         params=case.like,
         state_multiple=case.memory,
-        full=True,
+        full=full,
         laws=[law.id for law in chosen(None) if law.id not in case.skips],
     )
 
@@ -95,47 +105,6 @@ def _skips(catalogue: Any) -> list[tuple[str, str, str]]:
         times = len(catalogue.SCHEDULES[name])
         out += [(name, law, reason) for law, reason in skips.items()] * times
     return out
-
-
-def _page(
-    summary: str, rows: dict[str, list[Report]], skips: list[tuple[str, str, str]]
-) -> str:
-    lines = [
-        "# The laws, tried on everything",
-        "",
-        "Written by `python -m jopt.testing --table docs/laws_table.md`. `=`: the law",
-        "holds for every configuration; `no`: it is the law of a property that is not",
-        "claimed, and was seen not to hold; `some`: claimed by some configurations,",
-        "and right for each; `·`: it does not apply.",
-        "",
-        summary,
-    ]
-    for kind in ("transform", "schedule"):
-        laws = chosen(None, kind)
-        for family in FAMILIES:
-            ids = [law.id for law in laws if law.id[0] == family]
-            if not ids:
-                continue
-            lines += ["", f"## {family}", "", f"| | {' | '.join(ids)} |"]
-            lines.append("|---" * (len(ids) + 1) + "|")
-            lines += [
-                f"| {name} | {' | '.join(_cell(reports, i) for i in ids)} |"
-                for name, reports in rows.items()
-                if (reports[0].verdicts[0].law.kind == kind)
-            ]
-    if skips:
-        lines += ["", "## Skipped", ""]
-        lines += [f"- `{n}`, {law}: {why}." for n, law, why in dict.fromkeys(skips)]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(reports: list[Report], law: str) -> str:
-    marks = {MARKS[v.verdict] for report in reports for v in report if v.law.id == law}
-    for mark in ("FAILS",):
-        if mark in marks:
-            return mark
-    marks -= {"·"} if len(marks) > 1 else set()
-    return marks.pop() if len(marks) == 1 else "some" if marks else "skipped"
 
 
 if __name__ == "__main__":

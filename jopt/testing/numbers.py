@@ -216,11 +216,11 @@ def _meta_gradients(s: Subject) -> None:
             [_with_zero(_doubled(g)) for g in s.gradients(2)],
         )
         slopes = _slopes(s, inputs)
-        finite(_inexact(slopes), "as it is")
+        finite(_named(slopes), "as it is")
         if s.ours and (raised := _raised(s.tx)) != s.tx:
             inputs = raised, *inputs[1:]
             slopes = _slopes(s, inputs)
-            finite(_inexact(slopes), "with the small hyperparameters at 1e-3")
+            finite(_named(slopes), "with the small hyperparameters at 1e-3")
         for name, direction in _directions(inputs):
             exact = sum(
                 float(np.vdot(a, b))
@@ -234,6 +234,15 @@ def _slopes(s: Subject, inputs: Any) -> PyTree:
     slopes = _all_slopes if s.ours else _slopes_of_arrays
     tx, p, gradients = inputs
     return s.compiled(slopes, tx)(p, gradients, _extras(s))
+
+
+def _named(slopes: Any) -> dict[str, list[Any]]:
+    """The derivatives by what they are with respect to."""
+    *hyper, p, gradients = slopes
+    out = {"the parameters": p, "the gradients": gradients}
+    for tx in hyper:
+        out |= dict(zip(trees.names(tx), jax.tree.leaves(tx), strict=True))
+    return {f"the slope along {name}": _inexact(tree) for name, tree in out.items()}
 
 
 def _all_slopes(tx: Any, p: PyTree, gradients: list[PyTree], extras: Any) -> PyTree:

@@ -19,6 +19,18 @@ from jopt.transforms.basic import (
 from jopt.transforms.cautious_decay import (
     add_cautious_weight_decay as add_cautious_weight_decay,
 )
+from jopt.transforms.checkpoints import (
+    lawa_params as lawa_params,
+    LawaState as LawaState,
+    power_ema_params as power_ema_params,
+    PowerEmaState as PowerEmaState,
+    recalibrate_batch_stats as recalibrate_batch_stats,
+    snapshot_params as snapshot_params,
+    snapshots as snapshots,
+    SnapshotState as SnapshotState,
+    swa_params as swa_params,
+    SwaState as SwaState,
+)
 from jopt.transforms.clip import (
     adaptive_grad_clip as adaptive_grad_clip,
     clip as clip,

@@ -30,7 +30,7 @@ class EmaParamsState(NamedTuple):
 
     def averaged(self, params: PyTree) -> PyTree:
         """The average, in the tree and the dtypes of the parameters."""
-        return _like(self.ema, params)
+        return like_params(self.ema, params)
 
 
 @transform
@@ -85,7 +85,7 @@ def ema_params(
 
     def init(params):
         weight = jnp.asarray(0.0 if debias else 1.0, jnp.result_type(float))
-        ema = jax.tree.map(lambda p: _copy(p, accumulator_dtype), params)
+        ema = jax.tree.map(lambda p: copied(p, accumulator_dtype), params)
         return EmaParamsState(jnp.zeros((), jnp.int32), weight, ema)
 
     def update(updates, state, params=None, **extra):
@@ -104,7 +104,7 @@ def ema_params(
         weight = jnp.where(early, state.weight, weight)
         rate = jnp.where(early, 1.0, share / jnp.where(early, 1.0, weight))
         ema = jax.tree.map(
-            lambda a, p, u: _towards(a, _applied(p, u), rate),
+            lambda a, p, u: towards(a, applied(p, u), rate),
             state.ema,
             params,
             updates,
@@ -123,7 +123,7 @@ class LookaheadState(NamedTuple):
 
     def averaged(self, params: PyTree) -> PyTree:
         """The slow weights, in the tree and the dtypes of the parameters."""
-        return _like(self.slow_params, params)
+        return like_params(self.slow_params, params)
 
 
 @transform
@@ -187,7 +187,7 @@ def lookahead(
         sync = state.steps_since_sync >= sync_period - 1
 
         def ahead(slow: jax.Array, p: jax.Array, u: jax.Array) -> jax.Array:
-            return jnp.where(sync, _towards(slow, _applied(p, u), a), slow)
+            return jnp.where(sync, towards(slow, applied(p, u), a), slow)
 
         slow = jax.tree.map(ahead, state.slow_params, params, updates)
         out = jax.tree.map(
@@ -208,7 +208,9 @@ def lookahead(
     return Pair(init, update)
 
 
-def averaged_params(state: PyTree, params: PyTree, *, name: str | None = None) -> Any:
+def averaged_params(
+    state: PyTree, params: PyTree, *, name: str | None = None, share: float = 1.0
+) -> Any:
     """The averaged parameters that a state holds, wherever in it they are.
 
     It finds the state of `ema_params`, `lookahead`, the schedule-free optimizers, and
@@ -219,6 +221,7 @@ def averaged_params(state: PyTree, params: PyTree, *, name: str | None = None) -
         params: The current parameters. Leaves that are not averaged are taken from it.
         name: Which one, if there are several: the name of its stage, or any other part
             of its path. In a `named_chain` that is the name given there.
+        share: The weight of the average in the result; the rest is `params`.
 
     Returns:
         A tree like `params`.
@@ -235,28 +238,49 @@ def averaged_params(state: PyTree, params: PyTree, *, name: str | None = None) -
         >>> averaged_params(state, params)
         {'w': Array([1., 1.], dtype=float32)}
     """
-    every = [s for s in slots.slots(state) if callable(_method(s))]
+    found = owner_of(
+        state,
+        "averaged",
+        "average",
+        name,
+        "No stage of this state averages parameters. Add `ema_params` at the end "
+        "of the chain: `chain(tx, ema_params(0.999))`.",
+    )
+    average = found.averaged(params)
+    if isinstance(share, int | float) and share == 1:
+        return average
+
+    def mixed(p: Any, a: jax.Array) -> jax.Array:
+        return towards(jnp.asarray(p), a, share) if trees.is_inexact(p) else a
+
+    return jax.tree.map(mixed, params, average)
+
+
+def owner_of(state: PyTree, method: str, noun: str, name: str | None, none: str) -> Any:
+    """The one part of a state that has a method, chosen by name if there are several.
+
+    Raises:
+        KeyError: If there is none.
+        ValueError: If there are several; the message has their paths.
+    """
+    every = [s for s in slots.slots(state) if callable(_method(s, method))]
     if not every:
-        raise KeyError(
-            "No stage of this state averages parameters. Add `ema_params` at the end "
-            "of the chain: `chain(tx, ema_params(0.999))`."
-        )
+        raise KeyError(none)
     hits = every
     if name is not None:
         wanted = name.split(".")
         hits = [s for s in every if s.shown == name or _within(s, wanted)]
         if not hits:
             known = ", ".join(f"`{s.shown}`" for s in every)
-            raise KeyError(f"No average named `{name}`. There are {known}.")
-    subject = "Which average" if name is None else f"The average `{name}`"
-    found = slots.one_of(hits, subject, 'Choose by `name="..."`.')
-    return found.averaged(params)
+            raise KeyError(f"No {noun} named `{name}`. There are {known}.")
+    subject = f"Which {noun}" if name is None else f"The {noun} `{name}`"
+    return slots.one_of(hits, subject, 'Choose by `name="..."`.')
 
 
-def _method(slot: slots.Slot) -> Any:
-    """The method that makes a state an averaging one; properties are not read."""
+def _method(slot: slots.Slot, name: str) -> Any:
+    """A method of a state; properties are not read."""
     owner = getattr(slot.read, "func", None)
-    return None if owner is getattr else getattr(slot.read(), "averaged", None)
+    return None if owner is getattr else getattr(slot.read(), name, None)
 
 
 def _within(slot: slots.Slot, wanted: list[str]) -> bool:
@@ -265,7 +289,7 @@ def _within(slot: slots.Slot, wanted: list[str]) -> bool:
     return all(any(name in part.names for part in parts) for name in wanted)
 
 
-def _towards(old: jax.Array, new: jax.Array, rate: ArrayLike) -> jax.Array:
+def towards(old: jax.Array, new: jax.Array, rate: ArrayLike) -> jax.Array:
     """`old + rate (new - old)`, in float32 or wider, in the dtype of `old`."""
     kind = trees.accumulation_dtype(new.dtype)
     if jnp.finfo(old.dtype).bits > jnp.finfo(kind).bits:
@@ -274,7 +298,7 @@ def _towards(old: jax.Array, new: jax.Array, rate: ArrayLike) -> jax.Array:
     return (wide + times(new.astype(kind) - wide, rate)).astype(old.dtype)
 
 
-def _applied(param: jax.Array, update: jax.Array) -> jax.Array:
+def applied(param: jax.Array, update: jax.Array) -> jax.Array:
     """The parameter after the step, as it is stored: rounded to its dtype."""
     kind = trees.accumulation_dtype(param.dtype)
     new = param.astype(kind) + update.astype(kind)
@@ -284,13 +308,13 @@ def _applied(param: jax.Array, update: jax.Array) -> jax.Array:
     return lax.reduce_precision(new, info.nexp, info.nmant)
 
 
-def _copy(param: Any, dtype: DTypeLike | None) -> jax.Array:
+def copied(param: Any, dtype: DTypeLike | None) -> jax.Array:
     """A copy of a parameter; a complex one keeps its own precision."""
     kind = None if jnp.issubdtype(param.dtype, jnp.complexfloating) else dtype
     return trees.copy_like(param, kind)
 
 
-def _like(average: PyTree, params: PyTree) -> PyTree:
+def like_params(average: PyTree, params: PyTree) -> PyTree:
     """The average by leaf name; a leaf it does not have is taken from `params`."""
     known = dict(zip(trees.names(average), jax.tree.leaves(average), strict=True))
 

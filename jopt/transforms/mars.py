@@ -1,11 +1,12 @@
 """MARS's correction: gradients with less variance, from the one before."""
 
-from typing import NamedTuple
+from typing import cast, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jopt._core import extras, norms, numerics as nx, trees
+from jopt._core.decay import Decay
 from jopt._core.numerics import times
 from jopt._core.transform import transform
 from jopt._core.types import DecayRate, NonNegative, Pair, PyTree
@@ -74,7 +75,7 @@ def mars_correction(
 
     def leaf(g: jax.Array, old: jax.Array) -> jax.Array:
         real = jnp.finfo(g.dtype).dtype
-        one_less = nx.cast(b1.complement, real)
+        one_less = nx.cast(cast(Decay, b1).complement, real)
         weight = nx.cast(gamma, real) * ((1.0 - one_less) / one_less)
         c = g + times(g - old.astype(g.dtype), weight)
         if not clip:

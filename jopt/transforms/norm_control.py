@@ -56,16 +56,20 @@ def hyperball(
         p = p.astype(u.dtype)
         axes = _axes(p, stacked)
         size = norms.norm(p, axes)
-        zero = size == 0
         one = jnp.ones_like(size)
-        size = jnp.where(zero, one, size)
-        rate = nx.cast(learning_rate, size.dtype)
+        inverse = nx.divide(one, size)
         root, scale = norms.scaled_norm(u, axes)
         unit = times(times(u, scale), nx.divide(one, root))
-        step = times(unit, rate * size)
-        back = nx.divide(size, norms.norm(p - step, axes))
-        back = jnp.where(zero | (root == 0), one, back)
-        return times(p - step, back) - p
+        rate = nx.cast(learning_rate, size.dtype)
+        # |q| / |p| without the difference of near numbers
+        cosine = _dots(times(p, inverse), unit, axes)
+        change = rate * (rate - 2.0 * cosine)
+        lands_on_zero = change <= -1.0  # it has no direction to keep: stay
+        free = lands_on_zero | (size == 0) | (root == 0)
+        grown = jnp.expm1(-0.5 * jnp.log1p(jnp.where(free, 0.0, change)))
+        length = rate * jnp.where(size == 0, one, size)
+        step = times(unit, jnp.where(lands_on_zero, 0.0, length))
+        return times(p, grown) - times(step, 1.0 + grown)
 
     def update(updates, state, params=None, **extra):
         del extra
@@ -159,8 +163,16 @@ def radial_brake(strength: Fraction = 0.5) -> Pair:
     return Pair(_stateless, update)
 
 
-def _axes(p: jax.Array, stacked: bool) -> tuple[int, ...] | None:
-    return (p.ndim - 2, p.ndim - 1) if stacked and p.ndim > 2 else None
+def _axes(p: jax.Array, stacked: bool) -> tuple[int, ...]:
+    return tuple(range(p.ndim))[-2:] if stacked else tuple(range(p.ndim))
+
+
+def _dots(x: jax.Array, y: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """Real inner products over some axes, which stay at length 1."""
+    products = jnp.real(x) * jnp.real(y)
+    if jnp.iscomplexobj(x):
+        products = products + jnp.imag(x) * jnp.imag(y)
+    return jnp.sum(products, axis=axes, keepdims=True)
 
 
 def _checked(mask: Mask, params: Any) -> optax.EmptyState:

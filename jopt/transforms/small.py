@@ -79,7 +79,7 @@ def keep_params_nonnegative() -> Pair:
                 "`keep_params_nonnegative` got a complex leaf, which has no sign. "
                 "Leave it out by `masked`."
             )
-        below = average._applied(p, u) < 0
+        below = average.applied(p, u) < 0
         return jnp.where(below, -p.astype(u.dtype), u)
 
     def update(updates, state, params=None, **extra):
@@ -181,7 +181,7 @@ def apply_every(k: Count = 1) -> Pair:
         >>> tx, g = chain(sgd(1.0), apply_every(2)), jnp.array([1.0])
         >>> u, state = tx.update(g, tx.init(g))
         >>> u, tx.update(g, state)[0]
-        (Array([-0.], dtype=float32), Array([-2.], dtype=float32))
+        (Array([0.], dtype=float32), Array([-2.], dtype=float32))
     """
 
     def init(params):

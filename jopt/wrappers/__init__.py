@@ -18,11 +18,21 @@ from jopt.wrappers.extragradient import (
     extragradient as extragradient,
     ExtragradientState as ExtragradientState,
 )
+from jopt.wrappers.mechanic import (
+    MechanicState as MechanicState,
+    mechanize as mechanize,
+)
 from jopt.wrappers.outer import (
     ema_nesterov as ema_nesterov,
     EmaNesterovState as EmaNesterovState,
     outer_nesterov as outer_nesterov,
     OuterNesterovState as OuterNesterovState,
+)
+from jopt.wrappers.primal_averaging import (
+    gpa as gpa,
+    GPAState as GPAState,
+    schedule_free as schedule_free,
+    ScheduleFreeWrapperState as ScheduleFreeWrapperState,
 )
 from jopt.wrappers.sam import (
     asam as asam,
@@ -31,4 +41,8 @@ from jopt.wrappers.sam import (
     LookSamState as LookSamState,
     sam as sam,
     SamState as SamState,
+)
+from jopt.wrappers.split_complex import (
+    split_real_and_imaginary as split_real_and_imaginary,
+    SplitRealAndImaginaryState as SplitRealAndImaginaryState,
 )

@@ -30,7 +30,7 @@ class OuterNesterovState(NamedTuple):
 
     def averaged(self, params: PyTree) -> PyTree:
         """The slow parameters, in the tree and the dtypes of the parameters."""
-        return average._like(self.slow_params, params)
+        return average.like_params(self.slow_params, params)
 
 
 @transform
@@ -101,7 +101,7 @@ def outer_nesterov(
         slow = state.slow_params
 
         def gone(s, p, u):
-            return s - average._applied(p, u).astype(s.dtype)
+            return s - average.applied(p, u).astype(s.dtype)
 
         def chosen(new: PyTree, old: PyTree) -> PyTree:
             return jax.tree.map(lambda a, b: jnp.where(sync, a, b), new, old)
@@ -143,7 +143,7 @@ class EmaNesterovState(NamedTuple):
         def leaf(name, p):
             if name not in known:
                 return p
-            return average._applied(p, known[name]).astype(p.dtype)
+            return average.applied(p, known[name]).astype(p.dtype)
 
         return trees.map_with_names(leaf, params)
 

@@ -115,7 +115,7 @@ def _torch(certificate: Certificate) -> dict[str, Any]:
         for p, leaf in zip(params, _leaves(g, lambda x: x), strict=True):
             p.grad = torch.tensor(leaf.T.copy())
         for group in optimizer.param_groups:
-            group["lr"] = rate(t, group["lr"])
+            group["lr"] = rate(t, group.get("lr"))
         optimizer.step()
         path.append(_read(first, params))
     if not averages:
@@ -146,7 +146,7 @@ def _keras(certificate: Certificate) -> list[Any]:
     return path
 
 
-def _rates(settings: dict[str, Any]) -> tuple[dict[str, Any], Callable[..., float]]:
+def _rates(settings: dict[str, Any]) -> tuple[dict[str, Any], Callable[..., Any]]:
     """Settings with the first learning rate, and the rate of each step."""
     rates = settings.get("lr")
     if not isinstance(rates, tuple):

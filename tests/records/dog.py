@@ -49,7 +49,7 @@ CASES = {
         memory=1,
     ),
     "scale_by_dog": record(
-        Vary(jopt.scale_by_dog(NEAR, eps=0.1), "-descends -scale_invariant"),
+        Vary(jopt.scale_by_dog(NEAR, eps=0.1), "-descends"),
         Vary(
             jopt.chain(jopt.scale_by_dog(NEAR, layerwise=True), jopt.scale(-2.0)),
             "-global_scalar",

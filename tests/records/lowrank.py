@@ -10,7 +10,7 @@ from tests.certificates.record import PAPER, RAMP, RATES, Rows
 from tests.references.walk import at, stepped, walk
 
 LOW = "odd translation_invariant still complex scale_invariant matrix"
-RANDOM = "translation_invariant still scale_invariant stochastic"
+RANDOM = "odd translation_invariant still complex scale_invariant stochastic"
 # a projection of 3 by 2, two moments of 4 by 2, and two of the vector
 GALORE = (6 + 16 + 6) / 15
 APOLLO = (16 + 6) / 15
@@ -143,7 +143,7 @@ def projection(key, t, gap, leaf, shape):
     with jax.enable_x64(True):
         key = jax.random.fold_in(jax.random.key(key), np.int32(t // gap))
         key = jax.random.fold_in(key, leaf)
-        return np.asarray(jax.random.normal(key, shape, jnp.float64))
+        return np.asarray(jax.random.normal(key, shape, jnp.float32), np.float64)
 
 
 def apollo(

@@ -3,11 +3,9 @@
 import numpy as np
 
 import jopt
-from tests.case import FADING, FREE, RATE, record, STEP, Vary
+from tests.case import FADING, FREE, is_matrix, is_vector, RATE, record, STEP, Vary
 from tests.certificates.record import PAPER, RAMP, RATES, Rows
 from tests.references.walk import Adam, at, stepped, walk
-
-NORMED = "odd still complex scale_invariant"
 
 CASES = {
     "ema_nesterov": record(
@@ -23,14 +21,16 @@ CASES = {
         memory=1,
     ),
     "hyperball": record(
-        jopt.hyperball(RATE),
-        jopt.hyperball(FADING, stacked=True),
-        tags=f"{NORMED} descends",
+        # the other leaf can come down a bowl
+        jopt.hyperball(RATE, mask=is_matrix),
+        jopt.hyperball(FADING, mask=is_vector, stacked=True),
+        tags="odd still complex descends",
         needs="params",
+        skips={"A8": "a step that keeps a norm is no multiple of a smaller one"},
     ),
     "norm_floor": record(
-        jopt.norm_floor(),
-        Vary(jopt.norm_floor(10.0, per_row=True), "+matrix"),
+        jopt.norm_floor(10.0),
+        Vary(jopt.norm_floor(20.0, per_row=True), "+matrix"),
         tags="odd still complex",
         needs="params",
     ),

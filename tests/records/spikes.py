@@ -18,8 +18,9 @@ def always(step, **extra):
 
 
 SIGNUM = f"{STEP} scale_invariant"
-MARS = "odd still complex descends translation_invariant"
+MARS = "odd still complex descends translation_invariant scale_invariant"
 WINDOW = 4
+SMALL = 1e-3
 
 CASES = {
     "ada_gc": record(
@@ -60,11 +61,11 @@ CASES = {
     ),
     "mars": record(
         jopt.mars(RATE),
-        Vary(jopt.mars(RATE, b1=0.5, variant="lion"), memory=2),
+        Vary(jopt.mars(RATE, b1=0.5, gamma=2.0, variant="lion"), memory=2),
         Vary(jopt.mars(RATE, weight_decay=0.1), DECAY, needs="params"),
         Vary(
             jopt.mars(RATE, gamma=0.1, exact=True),
-            "-translation_invariant -still",
+            "-translation_invariant -still -scale_invariant",
             needs="params grad_fn",
         ),
         jopt.mars(FADING, corrected=".", eps=1e-4),
@@ -88,9 +89,10 @@ CASES = {
         tags="odd translation_invariant still complex scale_invariant global_scalar",
     ),
     "scale_by_param_block_norm": record(
-        jopt.scale_by_param_block_norm(),
-        jopt.scale_by_param_block_norm(0.1),
-        tags="odd still complex",
+        # downhill: uphill the parameters grow without bound
+        jopt.chain(jopt.scale_by_param_block_norm(), jopt.scale(-SMALL)),
+        jopt.chain(jopt.scale_by_param_block_norm(0.1), jopt.scale(-SMALL)),
+        tags="odd still complex descends",
         needs="params",
     ),
     "skip_large_updates": record(
