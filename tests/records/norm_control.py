@@ -41,8 +41,8 @@ CASES = {
         needs="params",
     ),
     "outer_nesterov": record(
-        jopt.outer_nesterov(jopt.signum(RATE), sync_period=2),
-        jopt.outer_nesterov(jopt.signum(RATE), 0.5, sync_period=3, nesterov=False),
+        jopt.outer_nesterov(jopt.signum(0.5), sync_period=2),
+        jopt.outer_nesterov(jopt.signum(0.5), 0.5, sync_period=3, nesterov=False),
         tags=f"{STEP} scale_invariant",
         needs="params",
         memory=3,
