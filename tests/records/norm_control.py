@@ -49,7 +49,7 @@ CASES = {
     ),
     "radial_brake": record(
         jopt.radial_brake(),
-        jopt.radial_brake(1.0),
+        jopt.radial_brake(0.25),
         tags="odd still complex",
         needs="params",
     ),
