@@ -57,6 +57,11 @@ from jopt.optimizers.adamax import (
     adamaxw as adamaxw,
     scale_by_adamax as scale_by_adamax,
 )
+from jopt.optimizers.adamod import (
+    adamod as adamod,
+    scale_by_adamod as scale_by_adamod,
+    ScaleByAdamodState as ScaleByAdamodState,
+)
 from jopt.optimizers.adamp import (
     adamp as adamp,
     scale_by_adamp as scale_by_adamp,
@@ -130,6 +135,11 @@ from jopt.optimizers.dadapt_lion import (
     dadapt_lion as dadapt_lion,
     DAdaptLionState as DAdaptLionState,
     scale_by_dadapt_lion as scale_by_dadapt_lion,
+)
+from jopt.optimizers.diffgrad import (
+    diffgrad as diffgrad,
+    scale_by_diffgrad as scale_by_diffgrad,
+    ScaleByDiffgradState as ScaleByDiffgradState,
 )
 from jopt.optimizers.dog import (
     dog as dog,
@@ -214,6 +224,11 @@ from jopt.optimizers.optimistic import (
     scale_by_optimistic_gradient as scale_by_optimistic_gradient,
     ScaleByOptimisticGradientState as ScaleByOptimisticGradientState,
 )
+from jopt.optimizers.padam import (
+    padam as padam,
+    scale_by_padam as scale_by_padam,
+    ScaleByPadamState as ScaleByPadamState,
+)
 from jopt.optimizers.pnm import (
     adapnm as adapnm,
     pnm as pnm,
@@ -274,6 +289,7 @@ from jopt.optimizers.sgd_sai import (
     ScaleByGsnrState as ScaleByGsnrState,
     sgd_sai as sgd_sai,
 )
+from jopt.optimizers.sgdw import sgdw as sgdw
 from jopt.optimizers.signum import (
     sign_sgd as sign_sgd,
     signum as signum,
