@@ -33,6 +33,12 @@ from jopt.optimizers.adagrad import (
     adagrad as adagrad,
     scale_by_rss as scale_by_rss,
 )
+from jopt.optimizers.adagrad_norm import (
+    adagrad_norm as adagrad_norm,
+    scale_by_adagrad_norm as scale_by_adagrad_norm,
+    ScaleByAdagradNormState as ScaleByAdagradNormState,
+    wngrad as wngrad,
+)
 from jopt.optimizers.adai import (
     adai as adai,
     adaiw as adaiw,
@@ -57,6 +63,7 @@ from jopt.optimizers.adamax import (
     adamaxw as adamaxw,
     scale_by_adamax as scale_by_adamax,
 )
+from jopt.optimizers.adamh import adamh as adamh
 from jopt.optimizers.adamod import (
     adamod as adamod,
     scale_by_adamod as scale_by_adamod,
@@ -73,6 +80,11 @@ from jopt.optimizers.adan import (
     scale_by_adan as scale_by_adan,
     scale_by_proximal_decay as scale_by_proximal_decay,
     ScaleByAdanState as ScaleByAdanState,
+)
+from jopt.optimizers.adanorm import (
+    adanorm as adanorm,
+    scale_by_adanorm as scale_by_adanorm,
+    ScaleByAdanormState as ScaleByAdanormState,
 )
 from jopt.optimizers.ademamix import (
     ademamix as ademamix,
@@ -184,6 +196,10 @@ from jopt.optimizers.laprop import (
     laprop as laprop,
     scale_by_laprop as scale_by_laprop,
 )
+from jopt.optimizers.larc import (
+    larc as larc,
+    scale_by_larc as scale_by_larc,
+)
 from jopt.optimizers.lars import (
     lars as lars,
     scale_by_lars as scale_by_lars,
@@ -206,6 +222,10 @@ from jopt.optimizers.momo import (
     MomoState as MomoState,
     scale_by_momo as scale_by_momo,
     scale_by_momo_adam as scale_by_momo_adam,
+)
+from jopt.optimizers.msvag import (
+    msvag as msvag,
+    scale_by_msvag as scale_by_msvag,
 )
 from jopt.optimizers.nadam import (
     nadam as nadam,
