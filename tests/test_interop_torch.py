@@ -79,6 +79,12 @@ def scheduler(name, settings, lr=1.0):
     inner = settings.pop("schedulers", None)
     if inner:
         settings["schedulers"] = [scheduler(*pair) for pair in inner]
+    if settings.pop("reads", "lr") == "momentum":
+        rate = {"base_lr", "max_lr"}
+        name = name.replace("LR", "Momentum")
+        return getattr(torch, name)(
+            **{k: v for k, v in settings.items() if k not in rate}
+        )
     if name in ("OneCycleLR", "CyclicLR"):
         return getattr(torch, name)(**settings)
     if name == "MultiplicativeLR":
