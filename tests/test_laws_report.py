@@ -104,7 +104,11 @@ def test_the_laws_change_no_setting():
     [
         ({"laws": ["N99"]}, ValueError, "no law 'N99'. Known: P1"),
         ({"tags": ["od"]}, ValueError, "`tags` has 'od'. Known: .*odd"),
-        ({"needs": ["loss"]}, ValueError, "`needs` has 'loss'. Known: params, value"),
+        (
+            {"needs": ["loss"]},
+            ValueError,
+            "`needs` has 'loss'. Known: grad_fn, params, value",
+        ),
     ],
 )
 def test_wrong_options_name_the_known_ones(changes, error, message):

@@ -244,7 +244,7 @@ def _groups(s: Subject) -> None:
     if not others or not isinstance(s.like, dict) or s.has("stochastic"):
         return
     alone = {one: s.like[one]}
-    single = Subject(tx, s.needs, None, alone).eager(
+    single = s.with_tx(tx, alone).eager(
         [{one: g[one]} for g in s.gradients(2)], {one: s.params()[one]}
     )
     two = {"tx": tx, "zero": jopt.set_to_zero()}
@@ -267,7 +267,7 @@ def _leafwise(s: Subject) -> None:
     if not isinstance(s.like, dict) or len(s.like) < 2:
         raise NotApplicable("the example has one leaf")
     for name in s.like:
-        alone = Subject(s.tx, s.needs, None, {name: s.like[name]})
+        alone = s.with_tx(s.tx, {name: s.like[name]})
         run = alone.eager(
             [{name: g[name]} for g in s.gradients(4)], {name: s.params()[name]}
         )

@@ -163,12 +163,11 @@ def _decay_rates(s: Subject) -> None:
         raise NotApplicable("it has no decay rates of type `jopt.DecayRate`")
     leaves, structure = jax.tree.flatten(s.tx)
     for i in at:
-        for digits in range(1, 9):
+        for digits in range(1, 9) if s.full else (1, 3, 5, 8):
             changed = list(leaves)
             changed[i] = 10.0**-digits
             tx = jax.tree.unflatten(structure, changed)
-            for count in COUNTS:
-                _same_in_float64(s, tx, count, f"1 - b = 1e-{digits}, count {count}")
+            _same_in_float64(s, tx, f"1 - b = 1e-{digits}")
 
 
 def _decays(tx: Any) -> Iterator[int]:
@@ -180,14 +179,20 @@ def _decays(tx: Any) -> Iterator[int]:
             yield i
 
 
-def _same_in_float64(s: Subject, tx: Any, count: int, what: str) -> None:
+def _same_in_float64(s: Subject, tx: Any, what: str) -> None:
     p, g = s.params(), s.gradients(1)[0]
-    step = s.compiled(one_step, tx)
-    ours, _, _ = step(g, plant(tx.init(p), count), p, s.extra())
+    step, ours, theirs = s.compiled(one_step, tx), [], []
+    state = tx.init(p)
+    for count in COUNTS:
+        ours.append(step(g, plant(state, count), p, s.extra())[0])
     with jax.enable_x64(True):
         p, g = _doubled(p), _doubled(g)
-        theirs, _, _ = step(g, plant(tx.init(p), count), p, s.extra())
-    close(ours, theirs, what, 2e-4 if s.has("matrix") else 1e-6, s.usual)
+        state = tx.init(p)
+        for count in COUNTS:
+            theirs.append(step(g, plant(state, count), p, s.extra())[0])
+    rtol = 2e-4 if s.has("matrix") else 1e-6
+    for count, mine, exact in zip(COUNTS, ours, theirs, strict=True):
+        close(mine, exact, f"{what}, count {count}", rtol, s.usual)
 
 
 def plant(state: PyTree, count: int) -> PyTree:

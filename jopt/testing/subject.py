@@ -165,9 +165,12 @@ class Subject:
             return ft.partial(_shared(function, quick), tx)
         return _compiled(ft.partial(function, tx), quick)
 
-    def with_tx(self, tx: Any) -> "Subject":
-        """Another transform, tried in the same way."""
-        return Subject(tx, self.needs, self.tags, self.like, None, self.full)
+    def with_tx(self, tx: Any, like: PyTree = None) -> "Subject":
+        """Another transform around this one, tried in the same way, or on less."""
+        like = self.like if like is None else like
+        other = Subject(tx, self.needs, self.tags, like, None, self.full)
+        other.branches = self.branches  # tracing tells, and takes time
+        return other
 
     def run(
         self,
