@@ -94,6 +94,13 @@ def test_optimistic_gradient_descent_solves_a_bilinear_game():
     assert jnp.linalg.norm(p) < 0.1
 
 
+def test_a_key_within_a_chain_stays_a_value_under_jit():
+    tx, g = jopt.noisy_sgd(0.1, key=jax.random.key(1)), jnp.ones(2)
+    state = tx.init(g)
+    u = jax.jit(lambda tx, state: tx.update(g, state)[0])(tx, state)
+    np.testing.assert_allclose(u, tx.update(g, state)[0], rtol=1e-6)
+
+
 def test_ranger_keeps_slow_weights():
     tx, p = jopt.ranger(0.1, sync_period=2), jnp.ones(2)
     u, state = tx.update(jnp.ones(2), tx.init(p), p)

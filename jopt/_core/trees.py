@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.core import Tracer
+from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 from jax.typing import DTypeLike
 
 PyTree = Any
@@ -63,6 +64,23 @@ def full_like(param: Any, value: Any, dtype: DTypeLike) -> jax.Array:
         # The compiler drops it once it has partitioned the program.
         return jnp.where(jnp.isnan(param), full, full)
     return full
+
+
+def resized(param: Any, axis: int, size: int, dtype: DTypeLike) -> jax.Array:
+    """Zeros like a parameter but for the size of one axis, which is not split."""
+    axis %= len(param.shape)
+    shape = (*param.shape[:axis], size, *param.shape[axis + 1 :])
+    if isinstance(param, Tracer):  # XLA never makes the array that is summed
+        line = jnp.sum(full_like(param, 0.0, dtype), axis, keepdims=True)
+        return jnp.broadcast_to(line, shape)
+    sharding = getattr(param, "sharding", None)
+    if isinstance(sharding, NamedSharding):
+        spec = list(sharding.spec) + [None] * (len(shape) - len(sharding.spec))
+        spec[axis] = None
+        sharding = NamedSharding(sharding.mesh, PartitionSpec(*spec))
+    elif not isinstance(sharding, SingleDeviceSharding):
+        sharding = None
+    return jnp.zeros(shape, dtype, device=sharding)
 
 
 def copy_like(params: PyTree, dtype: DTypeLike | None = None) -> PyTree:

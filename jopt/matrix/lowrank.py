@@ -1,12 +1,12 @@
 """Low-rank moments for matrices: GaLore, Fira and APOLLO."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jopt._core import norms, numerics as nx, trees
+from jopt._core import norms, numerics as nx
 from jopt._core.numerics import times
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import (
@@ -31,6 +31,7 @@ from jopt.matrix.projection import (
     limited,
     low_slots,
     numbers,
+    projector_slot,
     up,
 )
 from jopt.transforms import noise
@@ -197,15 +198,10 @@ def scale_by_galore(
     """
 
     def init(params):
-        def projector(p: Any) -> jax.Array:
-            if not is_low(p, rank):
-                return jnp.zeros((0, 0), trees.accumulation_dtype(p.dtype))
-            dtype = trees.accumulation_dtype(p.dtype)
-            return jnp.zeros((min(p.shape), rank), dtype)
-
         count, adam = jnp.zeros((), jnp.int32), low_slots(params, rank)
         sizes = numbers(params) if residual else ()
-        return ScaleByGaloreState(count, jax.tree.map(projector, params), *adam, sizes)
+        projector = jax.tree.map(lambda p: projector_slot(p, rank), params)
+        return ScaleByGaloreState(count, projector, *adam, sizes)
 
     def update(updates, state, params=None, **extra):
         del params, extra

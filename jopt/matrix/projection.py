@@ -1,12 +1,13 @@
 """What the low-rank methods share: projections of matrices and their scales."""
 
+import functools as ft
 import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jopt._core import norms, numerics as nx, trees
+from jopt._core import layout, norms, numerics as nx, trees
 from jopt._core.numerics import times
 from jopt.optimizers import moments
 
@@ -28,14 +29,25 @@ def short_is_first(x: Any) -> bool:
 def low_slots(params: PyTree, rank: int) -> tuple[PyTree, PyTree]:
     """Two moments of zeros for each parameter, in the low rank."""
 
-    def like(p: Any) -> Any:
+    def slot(real: bool, p: Any) -> jax.Array:
+        whole = trees.real_zeros_like if real else trees.zeros_like
         if not is_low(p, rank):
-            return p
-        shape = (rank, p.shape[1]) if short_is_first(p) else (p.shape[0], rank)
-        return jax.ShapeDtypeStruct(shape, p.dtype)
+            return whole(p)
+        kind = jax.eval_shape(whole, p).dtype
+        return trees.resized(p, 0 if short_is_first(p) else 1, rank, kind)
 
-    low = jax.tree.map(like, params)
-    return trees.zeros_like(low), trees.real_zeros_like(low)
+    mu = jax.tree.map(ft.partial(slot, False), params)
+    return mu, jax.tree.map(ft.partial(slot, True), params)
+
+
+def projector_slot(p: Any, rank: int) -> jax.Array:
+    """Zeros for the projection of a leaf, split as the short side is."""
+    dtype = trees.accumulation_dtype(p.dtype)
+    if not is_low(p, rank):
+        return jnp.zeros((0, 0), dtype)
+    if short_is_first(p):
+        return trees.resized(p, 1, rank, dtype)
+    return trees.resized(p, 0, rank, dtype).T
 
 
 def numbers(params: PyTree) -> PyTree:
@@ -51,12 +63,12 @@ def leading(g: jax.Array, old: jax.Array, rank: int) -> jax.Array:
     """
     if not is_low(g, rank):
         return old
-    u, _, vh = jnp.linalg.svd(g, full_matrices=False)
+    u, _, vh = jnp.linalg.svd(layout.whole(g), full_matrices=False)
     q = u[:, :rank] if short_is_first(g) else jnp.conj(vh[:rank]).T
     top = jnp.argmax(jnp.abs(q), axis=0, keepdims=True)
     phase = jnp.sign(jnp.take_along_axis(q, top, axis=0))
     phase = jnp.where(phase == 0, jnp.ones_like(phase), phase)
-    return (q * jnp.conj(phase)).astype(old.dtype)
+    return layout.like((q * jnp.conj(phase)).astype(old.dtype), old)
 
 
 def drawn(key: jax.Array, g: jax.Array, rank: int) -> jax.Array:
@@ -73,13 +85,19 @@ def down(g: jax.Array, q: jax.Array, rank: int) -> jax.Array:
     if not is_low(g, rank):
         return g
     q = q.astype(g.dtype)
-    return jnp.conj(q).T @ g if short_is_first(g) else g @ q
+    if short_is_first(g):
+        return layout.matmul(jnp.conj(q).T, g)
+    return layout.matmul(g, q)
 
 
 def up(low: jax.Array, q: jax.Array, like: jax.Array) -> jax.Array:
     """A matrix of low rank in the shape of `like`."""
     q = q.astype(low.dtype)
-    return q @ low if short_is_first(like) else low @ jnp.conj(q).T
+    if short_is_first(like):
+        product = layout.matmul(q, low)
+    else:
+        product = layout.matmul(low, jnp.conj(q).T)
+    return layout.like(product, like)
 
 
 def direction(

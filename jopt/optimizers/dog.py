@@ -124,10 +124,11 @@ def ldog(
     Example:
         >>> from jopt import ldog
         >>> tx = ldog(init_step=("distance", 0.1))
-        >>> params = {"a": jnp.array([1.0]), "b": jnp.array([-2.0])}
-        >>> g = {"a": jnp.array([3.0]), "b": jnp.array([-4.0])}
-        >>> tx.update(g, tx.init(params), params)[0]
-        {'a': Array([-0.1], dtype=float32), 'b': Array([0.1], dtype=float32)}
+        >>> params = {"a": jnp.array(1.0), "b": jnp.array(-2.0)}
+        >>> g = {"a": jnp.array(3.0), "b": jnp.array(-4.0)}
+        >>> updates, _ = tx.update(g, tx.init(params), params)
+        >>> {name: f"{u:.3f}" for name, u in updates.items()}
+        {'a': '-0.100', 'b': '0.100'}
 
     Reference:
         Ivgi, Hinder and Carmon, "DoG is SGD's Best Friend: A Parameter-Free Dynamic

@@ -5,8 +5,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
-from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from jopt._core import numerics as nx, trees
 
@@ -36,16 +34,4 @@ def slot(p: Any, factored: bool, drop: int | None) -> jax.Array:
         return jnp.zeros((0,), dtype)
     if drop is None:
         return trees.real_zeros_like(p)
-    if isinstance(p, Tracer):  # XLA never makes the array that is summed
-        return jnp.sum(trees.real_zeros_like(p), axis=drop)
-    axis = len(p.shape) + drop
-    shape = p.shape[:axis] + p.shape[axis + 1 :]
-    sharding = getattr(p, "sharding", None)
-    if isinstance(sharding, NamedSharding):
-        spec = list(sharding.spec) + [None] * (len(p.shape) - len(sharding.spec))
-        sharding = NamedSharding(
-            sharding.mesh, PartitionSpec(*spec[:axis], *spec[axis + 1 :])
-        )
-    elif not isinstance(sharding, SingleDeviceSharding):
-        sharding = None
-    return jnp.zeros(shape, dtype, device=sharding)
+    return jnp.squeeze(trees.resized(p, drop, 1, dtype), drop)

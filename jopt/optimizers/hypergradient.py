@@ -133,9 +133,9 @@ def adam_hd(
         >>> state = tx.init(g)
         >>> for _ in range(2):
         ...     u, state = tx.update(g, state)
-        ...     print(u.round(4))
-        [-0.5]
-        [-0.6]
+        ...     print(f"{u[0]:.3f}")
+        -0.500
+        -0.600
 
     Reference:
         Baydin, Cornish, Martinez Rubio, Schmidt and Wood, "Online Learning Rate

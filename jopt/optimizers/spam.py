@@ -281,8 +281,9 @@ def scale_by_stable_spam(
         )
         tops = jax.tree.map(_largest, updates)
         largest = moments.averages(tops, state.largest, theta)
+        fix = nx.bias_correction(theta, t)
         g = jax.tree.map(
-            lambda g, top, a: _capped(g, top, a / nx.bias_correction(theta, t)),
+            lambda g, top, a: _capped(g, top, a / fix.astype(a.dtype)),
             updates,
             tops,
             largest,

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jopt._core import numerics as nx
+from jopt._core import layout, numerics as nx
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import DecayRate, Epsilon, LearningRate, Pair
 from jopt.optimizers import moments
@@ -106,4 +106,5 @@ def scale_by_sparse_adam(
 def _used(g: jax.Array) -> jax.Array:
     """Whether each row has a gradient other than 0, shaped like the array."""
     axes = tuple(range(1, g.ndim))
-    return jnp.broadcast_to(jnp.any(g != 0, axis=axes, keepdims=True), g.shape)
+    used = jnp.any(g != 0, axis=axes, keepdims=True)
+    return layout.like(jnp.broadcast_to(used, g.shape), g)

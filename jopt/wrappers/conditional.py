@@ -135,9 +135,10 @@ def skip_large_updates(inner: Inner, max_norm: Positive) -> Pair:
 class SkipSpikesState(NamedTuple):
     """State of `skip_spikes`."""
 
-    at: jax.Array  # where in the ring the next one goes
     norms: jax.Array  # of the latest gradients, in a ring
+    norms_seen: jax.Array
     values: jax.Array  # the latest losses, if they are given
+    values_seen: jax.Array
     skipped: jax.Array  # steps skipped in all
     inner_state: PyTree
 
@@ -184,43 +185,42 @@ def skip_spikes(inner: Inner, sigma: Positive = 6.0, window: Count = 128) -> Pai
 
     def init(params):
         kind = norms.norm_dtype(params)
-        first, second = jnp.full(window, jnp.nan, kind), jnp.full(window, jnp.nan, kind)
-        count, skipped = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
-        return SkipSpikesState(count, first, second, skipped, pair.init(params))
+        rings = (jnp.zeros(window, kind) for _ in range(2))
+        a, b, c = (jnp.zeros((), jnp.int32) for _ in range(3))
+        return SkipSpikesState(next(rings), a, next(rings), b, c, pair.init(params))
 
-    def usual(new: jax.Array, ring: jax.Array) -> jax.Array:
-        known = jnp.isfinite(ring)
+    def usual(new: jax.Array, ring: jax.Array, seen: jax.Array) -> jax.Array:
+        known = jnp.arange(window, dtype=jnp.int32) < seen
         n = jnp.sum(known.astype(ring.dtype))
-        at_least_one = jnp.maximum(n, 1)
-        size = jnp.max(jnp.where(known, jnp.abs(ring), 0.0), initial=0.0)
+        size = jnp.max(jnp.abs(ring), initial=0.0)
         size = jnp.where(size > 0, size, jnp.ones_like(size))
-        x = jnp.where(known, ring / size, 0.0)  # so that squares do not overflow
-        mean = jnp.sum(x) / at_least_one
+        x = ring / size  # so that squares do not overflow
+        mean = jnp.sum(x) / jnp.maximum(n, 1)
         off = jnp.where(known, x - mean, 0.0)
         var = jnp.sum(off * off) / jnp.maximum(n - 1, 1)
         bound = mean + nx.cast(sigma, ring.dtype) * nx.sqrt(var)
         few = n < max(2, window // 2)
         return jnp.isfinite(new) & (few | (new / size <= bound))
 
+    def remembered(
+        new: jax.Array, ring: jax.Array, seen: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        good = jnp.isfinite(new)
+        longer = ring.at[seen % window].set(new)
+        return jnp.where(good, longer, ring), jnp.where(good, nx.increment(seen), seen)
+
     def update(updates, state, params=None, **extra):
-        kind = state.norms.dtype
-        norm = norms.global_norm(updates).astype(kind)
-        good, kept, values = usual(norm, state.norms), norm, state.values
-        at = state.at % window
+        norm = norms.global_norm(updates).astype(state.norms.dtype)
+        good = usual(norm, state.norms, state.norms_seen)
+        kept = remembered(norm, state.norms, state.norms_seen)
+        values = state.values, state.values_seen
         if "value" in extra:
-            value = jnp.asarray(extra["value"]).astype(kind)
-            good = good & usual(value, state.values)
-            known = jnp.where(jnp.isfinite(value), value, jnp.nan)
-            values = state.values.at[at].set(known)
-        kept = jnp.where(jnp.isfinite(norm), norm, jnp.nan)
+            value = jnp.asarray(extra["value"]).astype(norm.dtype)
+            good = good & usual(value, *values)
+            values = remembered(value, *values)
         out, inner_state = _when(good, pair, updates, state, params, extra)
-        return out, SkipSpikesState(
-            jnp.where(state.at >= window - 1, 0, state.at + 1),
-            state.norms.at[at].set(kept),
-            values,
-            jnp.where(good, state.skipped, nx.increment(state.skipped)),
-            inner_state,
-        )
+        skipped = jnp.where(good, state.skipped, nx.increment(state.skipped))
+        return out, SkipSpikesState(*kept, *values, skipped, inner_state)
 
     return Pair(init, update)
 

@@ -142,7 +142,7 @@ def gpa(
     `schedule_free` with a constant weight, around a whole optimizer with its momentum
     and its schedule. Train on the parameters as they are; evaluate those of
     `jopt.averaged_params(state, params)`. Each step, with gradients taken at `y`, which
-    are the parameters::
+    are the parameters, and the decay of `inner` at `z`::
 
         z = z + inner(g)
         x = mu_x * x + (1 - mu_x) * z
@@ -172,7 +172,8 @@ def gpa(
         (Array([1.625], dtype=float32), Array([1.25], dtype=float32))
 
     Reference:
-        "Generalized Primal Averaging", 2025, arXiv:2512.17131.
+        Defazio, Mishchenko, Raman, Shi and Xiao, "Smoothing DiLoCo with Primal
+        Averaging for Faster Training of LLMs", 2025, arXiv:2512.17131.
     """
     pair, complement = cast(Transform, inner).raw, _positive("mu_y", mu_y)
 
@@ -186,7 +187,7 @@ def gpa(
     def update(updates, state, params=None, **extra):
         params = sums.needed(params, "gpa")
         mix, c = number(complement), number(cast(Decay, mu_x).complement)
-        steps, inner_state = pair.update(updates, state.inner_state, params, **extra)
+        steps, inner_state = pair.update(updates, state.inner_state, state.z, **extra)
         change, z = interpolated_step(steps, params, state.z, mix, c)
         return change, GPAState(mix, z, inner_state)
 

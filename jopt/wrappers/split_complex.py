@@ -65,7 +65,7 @@ def _split(tree: PyTree) -> PyTree:
         if not jnp.issubdtype(x.dtype, jnp.complexfloating):
             return x
         if isinstance(x, jax.ShapeDtypeStruct):
-            real = jax.ShapeDtypeStruct(x.shape, jnp.finfo(x.dtype).dtype)
+            real: Any = jax.ShapeDtypeStruct(x.shape, jnp.finfo(x.dtype).dtype)
             return Parts(real, real)
         return Parts(jnp.real(x), jnp.imag(x))
 

@@ -16,7 +16,7 @@ def rows_of_matrices(name, leaf):
 CASES = {
     "adam_mini": record(
         jopt.adam_mini(RATE),
-        Vary(jopt.adam_mini(RATE, block_axis=None), "-matrix", memory=1 + 1 / 15),
+        Vary(jopt.adam_mini(RATE, block_axis=None), "-matrix", memory=1 + 2 / 15),
         Vary(jopt.adam_mini(RATE, block_axis=rows_of_matrices), memory=1 + 5 / 15),
         Vary(
             jopt.adam_mini(RATE, weight_decay=0.1, mask=is_matrix),

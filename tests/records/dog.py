@@ -60,7 +60,7 @@ CASES = {
     ),
     "scale_by_dowg": record(
         Vary(jopt.scale_by_dowg(0.01), "-descends"),
-        jopt.chain(jopt.scale_by_dowg(0.01, eps=0.0), jopt.scale(-1.0)),
+        jopt.chain(jopt.scale_by_dowg(0.01, eps=0.0), jopt.scale(-2.0)),
         tags=GLOBAL,
         needs="params",
         memory=1,

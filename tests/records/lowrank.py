@@ -15,6 +15,8 @@ RANDOM = "odd translation_invariant still complex scale_invariant stochastic"
 GALORE = (6 + 16 + 6) / 15
 APOLLO = (16 + 6) / 15
 
+SUMS = {"D6": "its projections are sums of whole rows or columns"}
+
 CASES = {
     "apollo": record(
         jopt.apollo(RATE, rank=2),
@@ -23,6 +25,7 @@ CASES = {
         Vary(jopt.apollo(RATE, rank=2, weight_decay=0.1), DECAY, needs="params"),
         jopt.apollo(FADING, rank=2, key=1),
         tags=f"{RANDOM} descends",
+        skips=SUMS,
         memory=APOLLO,
     ),
     "apollo_mini": record(
@@ -32,6 +35,7 @@ CASES = {
         Vary(jopt.apollo_mini(RATE, weight_decay=0.1), DECAY, needs="params"),
         jopt.apollo_mini(FADING, scale=4.0, key=1),
         tags=f"{RANDOM} descends",
+        skips=SUMS,
         memory=(8 + 6) / 15,
     ),
     "fira": record(
@@ -56,6 +60,7 @@ CASES = {
         jopt.scale_by_apollo(2),
         jopt.scale_by_apollo(2, scale_type="tensor", update_proj_gap=2),
         tags=RANDOM,
+        skips=SUMS,
         memory=APOLLO,
     ),
     "scale_by_galore": record(

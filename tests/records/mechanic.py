@@ -16,12 +16,14 @@ CASES = {
         jopt.mechanize(SGD, 1.0, **START),
         Vary(
             jopt.mechanize(jopt.adam(1.0), 1.0, **START, num_betas=2),
+            "+scale_invariant",
             memory=3 + 8 / 15,
         ),
         Vary(jopt.mechanize(SGD, 0.0, **START), "+translation_invariant", skips={}),
         jopt.mechanize(jopt.sgd(FADING), 1.0, eps=1e-4, **START),
         Vary(
             jopt.mechanize(jopt.lion(1.0, weight_decay=0.0), 1.0, **START),
+            "+scale_invariant",
             memory=2 + 24 / 15,
         ),
         tags="odd still complex descends global_scalar",

@@ -37,12 +37,12 @@ CASES = {
 }
 
 
-def averaged(first, grads, lr, weight, mu_y):
+def averaged(first, grads, lr, weight, mu_y, decay=0.0):
     """Three sequences: `x` averages `z` with weight `weight(t)`; `y` lies between."""
     rates = lr if isinstance(lr, tuple) else (lr,) * len(grads)
     x, z, y, path = first.copy(), first.copy(), first.copy(), []
     for t, g in enumerate(grads):
-        z = z - rates[t] * g
+        z = (1 - rates[t] * decay) * z - rates[t] * g
         c = weight(t, rates)
         x = (1 - c) * x + c * z
         y = mu_y * x + (1 - mu_y) * z
@@ -50,8 +50,8 @@ def averaged(first, grads, lr, weight, mu_y):
     return path
 
 
-def gpa(first, grads, lr=0.1, mu_x=0.9967, mu_y=0.7):
-    return averaged(first, grads, lr, lambda t, rates: 1 - mu_x, mu_y)
+def gpa(first, grads, lr=0.1, mu_x=0.9967, mu_y=0.7, decay=0.0):
+    return averaged(first, grads, lr, lambda t, rates: 1 - mu_x, mu_y, decay)
 
 
 def schedule_free(first, grads, lr=0.1, b1=0.9, power=2.0, r=0.0):
@@ -84,6 +84,7 @@ CERTIFICATES = [
             (jopt.gpa(SGD), {}),
             (jopt.gpa(SGD, 0.5, 0.9), {"mu_x": 0.5, "mu_y": 0.9}),
             (jopt.gpa(jopt.sgd(RAMP)), {"lr": RATES}),
+            (jopt.gpa(jopt.sgd(0.1, weight_decay=0.3)), {"decay": 0.3}),
         ],
         "vector",
         gpa,

@@ -9,11 +9,14 @@ LOUD = {"silent_sgd_phase": False}
 CASES = {
     "schedule_free_radam": record(
         jopt.schedule_free_radam(RATE, b2=0.9),
-        jopt.schedule_free_radam(RATE, b1=0.5, **LOUD),
+        Vary(jopt.schedule_free_radam(RATE, b1=0.5, **LOUD), "-scale_invariant"),
         jopt.schedule_free_radam(RATE, b2=0.9, r=1.0, weight_lr_power=1.0),
-        Vary(jopt.schedule_free_radam(RATE, weight_decay=0.1, **LOUD), DECAY),
-        jopt.schedule_free_radam(FADING),
-        tags=STEP,
+        Vary(
+            jopt.schedule_free_radam(RATE, weight_decay=0.1, **LOUD),
+            f"{DECAY} -scale_invariant",
+        ),
+        jopt.schedule_free_radam(FADING, b2=0.9),
+        tags=f"{STEP} scale_invariant",
         needs="params",
         memory=2,
     ),
