@@ -35,6 +35,7 @@ DEFAULT = (
 
 _RANGE = (1e-4, 1e-1)
 _OPEN = 1e-3  # any number: the race replaces it
+_RATES = ("learning_rate", "max_learning_rate")  # what the race sets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _from_transform(
     found = {
         path: value
         for path, value in hyperparams(tx).items()
-        if path.split(".")[-1] == "learning_rate"
+        if path.split(".")[-1] in _RATES
     }
     if len(found) != 1:
         many = f"these: {', '.join(found)}" if found else "none"

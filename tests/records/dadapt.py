@@ -44,7 +44,7 @@ CASES = {
         jopt.dadapt_lion(b1=0.5, **SOON),
         Vary(jopt.dadapt_lion(b2=0.9, **SOON), "-descends"),  # it overshoots
         Vary(
-            jopt.dadapt_lion(weight_decay=0.1, **SOON),
+            jopt.dadapt_lion(5.0, estim_lr0=1e-3, weight_decay=0.1),
             "-translation_invariant -still -descends",
             needs="params",
         ),

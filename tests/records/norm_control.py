@@ -41,15 +41,15 @@ CASES = {
         needs="params",
     ),
     "outer_nesterov": record(
-        jopt.outer_nesterov(jopt.signum(RATE), sync_period=2),
-        jopt.outer_nesterov(jopt.signum(RATE), 0.5, sync_period=3, nesterov=False),
+        jopt.outer_nesterov(jopt.signum(0.5), sync_period=2),
+        jopt.outer_nesterov(jopt.signum(0.5), 0.5, sync_period=3, nesterov=False),
         tags=f"{STEP} scale_invariant",
         needs="params",
         memory=3,
     ),
     "radial_brake": record(
         jopt.radial_brake(),
-        jopt.radial_brake(1.0),
+        jopt.radial_brake(0.25),
         tags="odd still complex",
         needs="params",
     ),

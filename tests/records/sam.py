@@ -8,14 +8,14 @@ from tests.case import FADING, RATE, record, Vary
 from tests.certificates.record import PAPER, RAMP, RATES, Rows
 from tests.references.walk import Adam, at, stepped, total, walk
 
-SHARP = "odd complex descends global_scalar scale_invariant"
+SHARP = "odd complex descends global_scalar"
 NEEDS = "params grad_fn"
 
 CASES = {
     "asam": record(
         jopt.asam(jopt.sgd(RATE)),
         jopt.asam(jopt.sgd(FADING), rho=0.1, eta=0.1),
-        tags=SHARP,
+        tags=f"{SHARP} scale_invariant",
         needs=NEEDS,
     ),
     "extragradient": record(
@@ -44,7 +44,7 @@ CASES = {
         jopt.sam(jopt.sgd(RATE)),
         jopt.sam(jopt.sgd(RATE), rho=FADING),
         Vary(jopt.sam(jopt.adam(RATE), rho=0.5), memory=2),
-        tags=SHARP,
+        tags=f"{SHARP} scale_invariant",
         needs=NEEDS,
     ),
 }

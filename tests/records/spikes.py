@@ -17,6 +17,11 @@ def always(step, **extra):
     return step >= 0
 
 
+def rising(tx):
+    """The transform on gradients that grow, so that it has something to meet."""
+    return jopt.chain(jopt.scale(jopt.linear_schedule(1.0, 9.0, 4)), tx)
+
+
 SIGNUM = f"{STEP} scale_invariant"
 MARS = "odd still complex descends translation_invariant scale_invariant"
 WINDOW = 4
@@ -102,14 +107,15 @@ CASES = {
         memory=1,
     ),
     "skip_spikes": record(
-        jopt.skip_spikes(jopt.signum(RATE), window=WINDOW),
-        jopt.skip_spikes(jopt.signum(RATE), 3.0, window=WINDOW),
-        tags=f"{SIGNUM} global_scalar",
+        rising(jopt.skip_spikes(jopt.signum(RATE), 2.5, window=WINDOW)),
+        rising(jopt.skip_spikes(jopt.signum(RATE), 2.6, window=WINDOW)),
+        tags="odd translation_invariant still complex descends scale_invariant "
+        "global_scalar",
         memory=1 + 2 * WINDOW / 15,
     ),
     "zclip": record(
-        jopt.zclip(warmup_steps=1),
-        jopt.zclip(0.5, 1.0, warmup_steps=2, clip_to="mean"),
+        rising(jopt.zclip(0.5, 0.1, warmup_steps=1)),
+        rising(jopt.zclip(0.5, 0.1, warmup_steps=2, clip_to="mean")),
         tags="odd translation_invariant still complex global_scalar",
     ),
     "zero_nans": record(jopt.zero_nans(), tags=FREE),

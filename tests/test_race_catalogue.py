@@ -1,0 +1,27 @@
+"""The race takes every optimizer of the catalogue."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jopt
+from jopt.experiments.entrants import gather
+from tests.cases import OPTIMIZERS
+
+PARAMS = {"b": jnp.ones(3), "w": jnp.ones((4, 3))}
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_every_optimizer_can_be_entered_by_name(name):
+    (entrant,) = gather(name, 3, 10)
+    tx = entrant.make(entrant.rates[1])
+    step = jax.eval_shape(
+        lambda: tx.update(PARAMS, tx.init(PARAMS), PARAMS, value=jnp.ones(()))
+    )
+    assert jax.tree.structure(step[0]) == jax.tree.structure(PARAMS)
+
+
+@pytest.mark.slow
+def test_every_optimizer_runs_in_a_race():
+    result = jopt.race(optimizers=sorted(OPTIMIZERS), rates=1, steps=3, seeds=1)
+    assert {row.name for row in result.rows} == set(OPTIMIZERS)
