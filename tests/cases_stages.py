@@ -235,7 +235,11 @@ WRAPPERS: dict[str, list[Case]] = {
     ),
     "chain": record(
         jopt.chain(jopt.clip_by_global_norm(45.0), jopt.adam(RATE)),
-        Vary(jopt.chain(), f"{PLAIN} -descends -global_scalar", memory=0),
+        Vary(
+            jopt.chain(),
+            f"{PLAIN} +elementwise -descends -global_scalar",
+            memory=0,
+        ),
         tags="odd translation_invariant still complex descends global_scalar",
         memory=2,
     ),

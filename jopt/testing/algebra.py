@@ -32,8 +32,12 @@ def _same_noise(s: Subject) -> None:
 
 
 def _part(tree: PyTree) -> PyTree:
-    """The first half of each leaf."""
-    return jax.tree.map(lambda x: x[: max(1, x.shape[0] // 2)] if x.ndim else x, tree)
+    """The first half of each leaf along each axis."""
+
+    def part(x: Any) -> Any:
+        return x[tuple(slice(max(1, size // 2)) for size in x.shape)]
+
+    return jax.tree.map(part, tree)
 
 
 @law(
