@@ -157,7 +157,7 @@ RULES = [
         "growth without limit",
         "Prodigy's estimate grows as fast as it likes",
         f"{OPTIMIZERS}/prodigy.py",
-        "d = jnp.minimum(top, d * _number(growth_rate))",
+        "d = jnp.minimum(top, d * number(growth_rate))",
         "d = top",
         "tests/test_optimizers_modern.py -k prodigy_grows",
     ),
@@ -172,19 +172,18 @@ RULES = [
     Mutant(
         "conjugate missing",
         "the inner product of Prodigy on complex parameters",
-        f"{OPTIMIZERS}/prodigy.py",
-        "jnp.real(g * jnp.conj(back))",
-        "jnp.real(g * back)",
+        "jopt/_core/sums.py",
+        "a.real * b.real + a.imag * b.imag",
+        "a.real * b.real - a.imag * b.imag",
         "tests/test_optimizers_modern.py -k imaginary_axis",
     ),
     Mutant(
         "rows for columns",
         "Adafactor with the means of the other axis",
-        f"{OPTIMIZERS}/adafactor.py",
-        "return g * r[..., None] * c[..., None, :], row, col, v",
-        "turn = r.shape == c.shape\n"
-        "        r, c = (c, r) if turn else (r, c)\n"
-        "        return g * r[..., None] * c[..., None, :], row, col, v",
+        f"{OPTIMIZERS}/factors.py",
+        "return x * r[..., None] * c[..., None, :]",
+        "r, c = (c, r) if r.shape == c.shape else (r, c)\n"
+        "    return x * r[..., None] * c[..., None, :]",
         "tests/test_optimizers_modern.py -k rows_from_columns",
     ),
     Mutant(
@@ -381,8 +380,8 @@ WRAPPERS = [
         "slow step of the rest",
         "the slow weights go 1 - a of the way",
         "jopt/transforms/average.py",
-        "_towards(slow, _applied(p, u), a), slow)",
-        "_towards(slow, _applied(p, u), 1.0 - a), slow)",
+        "towards(slow, applied(p, u), a), slow)",
+        "towards(slow, applied(p, u), 1.0 - a), slow)",
         "tests/test_average.py -k lookahead",
     ),
     Mutant(
@@ -447,7 +446,7 @@ VALUES = [
     Mutant(
         "cooldown bent the other way",
         "the cooldown 1-sqrt with a square for the root",
-        "jopt/schedules/wsd.py",
+        "jopt/schedules/_ramps.py",
         "root = jnp.sqrt(done)",
         "root = jnp.square(done)",
         "tests/test_schedules.py -k wsd",

@@ -71,19 +71,42 @@ def test_groups_are_partitions_by_name():
 
 # -- schedulers ----------------------------------------------------------------------
 
-SCHEDULERS = [c for c in schedules.PACKAGED if c.source.startswith("torch.")]
+SCHEDULERS = [
+    c
+    for c in schedules.PACKAGED
+    if c.source.startswith("torch.") and "lr_lambda" not in c.settings
+]
 
 
-def scheduler(name, settings, lr=1.0):
+def scheduler(name, settings, lr=None):
     settings = dict(settings)
-    inner = settings.pop("schedulers", None)
-    if inner:
-        settings["schedulers"] = [scheduler(*pair) for pair in inner]
-    if name in ("OneCycleLR", "CyclicLR"):
-        return getattr(torch, name)(**settings)
-    if name == "MultiplicativeLR":
-        settings["total_steps"] = 1000
-    return getattr(torch, name)(lr, **settings)
+    if name == "SequentialLR":
+        parts = [scheduler(*pair, BASE) for pair in settings.pop("schedulers")]
+        return torch.SequentialLR(schedulers=parts, **settings)
+    if name == "ChainedScheduler":
+        parts = [scheduler(*pair) for pair in settings.pop("schedulers")]
+        return torch.ChainedScheduler(lr, schedulers=parts)
+    if settings.pop("reads", "lr") == "momentum":
+        rates = {"base_lr", "max_lr"}
+        settings = {k: v for k, v in settings.items() if k not in rates}
+        return getattr(torch, name.replace("LR", "Momentum"))(**settings)
+    if lr is not None and name not in ("OneCycleLR", "CyclicLR"):
+        settings["lr"] = lr
+    return getattr(torch, name)(**settings)
+
+
+def test_rates_of_a_function_of_the_step():
+    rate = torch.LambdaLR(2.0, lr_lambda=lambda step: jnp.where(step < 3, 1.0, 0.5))
+    assert rate(jnp.array([2, 3])).tolist() == [2.0, 1.0]
+    rate = torch.MultiplicativeLR(
+        2.0, lr_lambda=lambda step: jnp.where(step == 2, 0.5, 1.0), total_steps=5
+    )
+    assert rate(jnp.array([1, 2, 4])).tolist() == [2.0, 1.0, 1.0]
+
+
+def test_a_least_rate_needs_a_rate():
+    with pytest.raises(ValueError, match="`lr` must be given with it"):
+        torch.CosineAnnealingLR(T_max=5, eta_min=0.1)
 
 
 @pytest.mark.parametrize("certificate", SCHEDULERS, ids=lambda c: c.id)

@@ -107,7 +107,7 @@ def test_the_laws_change_no_setting():
         (
             {"needs": ["loss"]},
             ValueError,
-            "`needs` has 'loss'. Known: grad_fn, params, value",
+            "`needs` has 'loss'. Known: grad_fn, params",
         ),
     ],
 )

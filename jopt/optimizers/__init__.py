@@ -33,6 +33,12 @@ from jopt.optimizers.adagrad import (
     adagrad as adagrad,
     scale_by_rss as scale_by_rss,
 )
+from jopt.optimizers.adagrad_norm import (
+    adagrad_norm as adagrad_norm,
+    scale_by_adagrad_norm as scale_by_adagrad_norm,
+    ScaleByAdagradNormState as ScaleByAdagradNormState,
+    wngrad as wngrad,
+)
 from jopt.optimizers.adai import (
     adai as adai,
     adaiw as adaiw,
@@ -57,6 +63,12 @@ from jopt.optimizers.adamax import (
     adamaxw as adamaxw,
     scale_by_adamax as scale_by_adamax,
 )
+from jopt.optimizers.adamh import adamh as adamh
+from jopt.optimizers.adamod import (
+    adamod as adamod,
+    scale_by_adamod as scale_by_adamod,
+    ScaleByAdamodState as ScaleByAdamodState,
+)
 from jopt.optimizers.adamp import (
     adamp as adamp,
     scale_by_adamp as scale_by_adamp,
@@ -68,6 +80,11 @@ from jopt.optimizers.adan import (
     scale_by_adan as scale_by_adan,
     scale_by_proximal_decay as scale_by_proximal_decay,
     ScaleByAdanState as ScaleByAdanState,
+)
+from jopt.optimizers.adanorm import (
+    adanorm as adanorm,
+    scale_by_adanorm as scale_by_adanorm,
+    ScaleByAdanormState as ScaleByAdanormState,
 )
 from jopt.optimizers.ademamix import (
     ademamix as ademamix,
@@ -131,6 +148,11 @@ from jopt.optimizers.dadapt_lion import (
     DAdaptLionState as DAdaptLionState,
     scale_by_dadapt_lion as scale_by_dadapt_lion,
 )
+from jopt.optimizers.diffgrad import (
+    diffgrad as diffgrad,
+    scale_by_diffgrad as scale_by_diffgrad,
+    ScaleByDiffgradState as ScaleByDiffgradState,
+)
 from jopt.optimizers.dog import (
     dog as dog,
     DoGState as DoGState,
@@ -174,6 +196,10 @@ from jopt.optimizers.laprop import (
     laprop as laprop,
     scale_by_laprop as scale_by_laprop,
 )
+from jopt.optimizers.larc import (
+    larc as larc,
+    scale_by_larc as scale_by_larc,
+)
 from jopt.optimizers.lars import (
     lars as lars,
     scale_by_lars as scale_by_lars,
@@ -197,6 +223,10 @@ from jopt.optimizers.momo import (
     scale_by_momo as scale_by_momo,
     scale_by_momo_adam as scale_by_momo_adam,
 )
+from jopt.optimizers.msvag import (
+    msvag as msvag,
+    scale_by_msvag as scale_by_msvag,
+)
 from jopt.optimizers.nadam import (
     nadam as nadam,
     nadamw as nadamw,
@@ -213,6 +243,11 @@ from jopt.optimizers.optimistic import (
     optimistic_gradient_descent as optimistic_gradient_descent,
     scale_by_optimistic_gradient as scale_by_optimistic_gradient,
     ScaleByOptimisticGradientState as ScaleByOptimisticGradientState,
+)
+from jopt.optimizers.padam import (
+    padam as padam,
+    scale_by_padam as scale_by_padam,
+    ScaleByPadamState as ScaleByPadamState,
 )
 from jopt.optimizers.pnm import (
     adapnm as adapnm,
@@ -274,6 +309,7 @@ from jopt.optimizers.sgd_sai import (
     ScaleByGsnrState as ScaleByGsnrState,
     sgd_sai as sgd_sai,
 )
+from jopt.optimizers.sgdw import sgdw as sgdw
 from jopt.optimizers.signum import (
     sign_sgd as sign_sgd,
     signum as signum,

@@ -1,5 +1,7 @@
 """Stochastic gradient descent, with momentum, Nesterov's look-ahead or dampening."""
 
+from typing import Any
+
 from jax.typing import DTypeLike
 
 from jopt._core.spec import is_off
@@ -66,6 +68,20 @@ def sgd(
         Sutskever et al., "On the importance of initialization and momentum in deep
         learning", ICML 2013, Section 2.
     """
+    return chain(
+        add_decayed_weights(weight_decay, mask),
+        momentum_stage(momentum, nesterov, accumulator_dtype, dampening),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+def momentum_stage(
+    momentum: Any,
+    nesterov: bool,
+    accumulator_dtype: DTypeLike | None,
+    dampening: Any,
+) -> Transform:
+    """The momentum of `sgd`, or no stage where it is off."""
     if is_off(momentum) and (nesterov or not is_off(dampening)):
         given = "nesterov=True" if nesterov else f"dampening={dampening!r}"
         raise ValueError(
@@ -73,16 +89,7 @@ def sgd(
             "`momentum=0.9`, or leave it out."
         )
     if is_off(momentum):
-        descent = identity()
-    else:
-        descent = trace(
-            momentum,  # pyright: ignore[reportArgumentType]
-            nesterov,
-            dampening=dampening,
-            accumulator_dtype=accumulator_dtype,
-        )
-    return chain(
-        add_decayed_weights(weight_decay, mask),
-        descent,
-        scale_by_learning_rate(learning_rate),
+        return identity()
+    return trace(
+        momentum, nesterov, dampening=dampening, accumulator_dtype=accumulator_dtype
     )

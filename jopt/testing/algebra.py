@@ -31,9 +31,13 @@ def _same_noise(s: Subject) -> None:
         raise NotApplicable("each entry draws its own noise")
 
 
-def _part(tree: PyTree) -> PyTree:
-    """The first half of each leaf."""
-    return jax.tree.map(lambda x: x[: max(1, x.shape[0] // 2)] if x.ndim else x, tree)
+def _part(tree: PyTree, axes: int) -> PyTree:
+    """The first half of each leaf along some axes."""
+
+    def part(x: Any) -> Any:
+        return x[tuple(slice(max(1, size // 2)) for size in x.shape[:axes])]
+
+    return jax.tree.map(part, tree)
 
 
 @law(
@@ -46,9 +50,10 @@ def _part(tree: PyTree) -> PyTree:
 )
 def _elementwise(s: Subject) -> None:
     _same_noise(s)
-    run = s.run([_part(g) for g in s.gradients(4)], _part(s.params()))
-    for t, u in enumerate(run.updates):
-        close(u, _part(s.base.updates[t]), f"step {t + 1}", EXACT)
+    for axes in (1, max(len(x.shape) for x in jax.tree.leaves(s.like))):
+        run = s.run([_part(g, axes) for g in s.gradients(4)], _part(s.params(), axes))
+        for t, u in enumerate(run.updates):
+            close(u, _part(s.base.updates[t], axes), f"step {t + 1}", EXACT)
 
 
 @law(

@@ -79,10 +79,21 @@ def close(
             raise Broken(f"{what}: `{name}` {_difference(x, y)}")
 
 
-def finite(tree: PyTree, what: str) -> None:
-    """Raise `Broken` unless every number is finite."""
-    for name, leaf in zip(trees.names(tree), jax.tree.leaves(tree), strict=True):
+def finite(tree: PyTree, what: str, new: PyTree = None) -> None:
+    """Raise `Broken` unless every number is finite.
+
+    Args:
+        tree: A tree.
+        what: What it is, for the message.
+        new: A new state like it; where that is not finite, this need not be. A NaN
+            may stand for "none".
+    """
+    told = jax.tree.leaves(tree if new is None else new)
+    leaves = zip(trees.names(tree), jax.tree.leaves(tree), told, strict=True)
+    for name, leaf, first in leaves:
         bad = ~np.isfinite(wide(leaf))
+        if new is not None:
+            bad &= np.isfinite(wide(first))
         if bad.any():
             raise Broken(f"{what}: `{name}` has {wide(leaf)[bad].ravel()[0]}")
 

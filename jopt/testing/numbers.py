@@ -21,10 +21,10 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 def _finite_run(s: Subject, gradients: list[PyTree], p: PyTree, what: str) -> None:
-    run = s.run(gradients, p)
+    run, new = s.run(gradients, p), s.tx.init(p)
     for t, (u, state) in enumerate(zip(run.updates, run.states, strict=True)):
         finite(u, f"{what}, step {t + 1}")
-        finite(state, f"{what}, state after step {t + 1}")
+        finite(state, f"{what}, state after step {t + 1}", new)
 
 
 @law(
@@ -81,7 +81,7 @@ def _huge_gradient(s: Subject) -> None:
     p = s.params()
     huge, good = data.filled(s.like, 1e25), s.gradients(1)[0]
     run = s.run([huge], p)
-    finite(run.states[-1], "the state after 1e25")
+    finite(run.states[-1], "the state after 1e25", s.tx.init(p))
     finite(run.updates[-1], "the update of 1e25")
     if not s.has("descends"):
         return
@@ -361,7 +361,8 @@ def _planted_counts(s: Subject) -> None:
     updates = {}
     for count in (255, 256, 2047, 2**24 - 1, 2**24, LAST - 1, LAST):
         u, after, _ = s.step(g, plant(state, count), p, s.extra())
-        finite((u, after), f"at count {count}")
+        finite(u, f"at count {count}")
+        finite(after, f"at count {count}", state)
         for name, leaf in zip(trees.names(after), jax.tree.leaves(after), strict=True):
             if jnp.issubdtype(leaf.dtype, jnp.signedinteger) and (leaf < 0).any():
                 raise Broken(f"at count {count}: `{name}` is {int(leaf.min())}")

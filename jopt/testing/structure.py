@@ -170,11 +170,11 @@ def _stacked(trees: list[PyTree]) -> PyTree:
 def _odd_leaves(s: Subject) -> None:
     empty: list[PyTree] = [{}, ()]
     for tree in empty:
-        state = s.tx.init(tree)
-        u, state = s.tx.update(tree, state, tree, **s.extra())
+        new = s.tx.init(tree)
+        u, state = s.tx.update(tree, new, tree, **s.extra())
         if jax.tree.leaves(u):
             raise Broken(f"{tree}: the update has leaves")
-        finite(state, f"the state for {tree}")
+        finite(state, f"the state for {tree}", new)
     shapes = {"a": (0,), "b": (0, 3)}
     if s.has("matrix_only"):
         shapes = {"b": (0, 3)}

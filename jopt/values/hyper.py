@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jopt._core import trees
 from jopt._core.decay import Decay
 from jopt._core.schedule import as_float, Schedule, schedule
-from jopt._core.spec import did_you_mean, UnknownNameError
+from jopt._core.spec import did_you_mean, is_off, UnknownNameError
 from jopt._core.transform import Transform, transform
 from jopt._core.types import Hyper, Inner, InnerSchedule, Pair
 from jopt.values import walk
@@ -175,7 +175,8 @@ def expose(inner: Inner, *names: str) -> Pair:
 
     Args:
         inner: A transform of jopt, with hyperparameters at any depth.
-        *names: Dotted paths, or unambiguous endings. Without any, all.
+        *names: Dotted paths, or unambiguous endings. Without any, all but those whose
+            literal 0 turns something off.
 
     Returns:
         A transform that does what `inner` does.
@@ -210,12 +211,18 @@ def expose(inner: Inner, *names: str) -> Pair:
     return Pair(init, update)
 
 
+def _is_off(inner: Any, path: walk.Path, value: Any) -> bool:
+    """Whether a hyperparameter turns something off: a number there is another thing."""
+    mark = walk.owner(inner, path).spec.factory.marks[path[-1]]
+    return value is None or (mark.off and is_off(value))
+
+
 def _slots(inner: Any, names: tuple[str, ...]) -> tuple[Any, dict[str, walk.Path]]:
     """The transform with overridable schedules, and the path of each exposed value."""
     everything = dict(walk.hyperparameters(inner))
     top = [p for p in everything if not any(p[:i] in everything for i in range(len(p)))]
     chosen = [walk.find(inner, n) for n in names] or [
-        path for path in top if everything[path] is not None
+        path for path in top if not _is_off(inner, path, everything[path])
     ]
     slots: dict[str, walk.Path] = {}
     for path in chosen:

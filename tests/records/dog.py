@@ -38,7 +38,7 @@ CASES = {
     "dowg": record(
         jopt.dowg(init_estim_sq_dist=0.01),
         jopt.dowg(init_estim_sq_dist=1.0),
-        jopt.dowg(eps=0.01),
+        Vary(jopt.dowg(eps=0.01), "-scale_invariant"),
         Vary(
             jopt.dowg(init_estim_sq_dist=0.01, weight_decay=0.1),
             f"{DECAY} -scale_invariant",

@@ -47,7 +47,7 @@ SCHEDULES = {
     ],
     "noisy_linear_cosine_decay": [
         jopt.noisy_linear_cosine_decay(0.1, 20, 0, 0.01),
-        jopt.noisy_linear_cosine_decay(0.1, 9, 7, 1e-4, num_periods=2.0),
+        jopt.noisy_linear_cosine_decay(0.1, 9, 7, 0.04, num_periods=2.0),
     ],
     "onecycle_schedule": [
         jopt.onecycle_schedule(0.004, 0.1, 4e-7, 21),

@@ -78,7 +78,7 @@ CASES = {
         memory=42 / 15,
     ),
     "mars_correction": record(
-        jopt.mars_correction(),
+        Vary(jopt.mars_correction(), "+scale_invariant"),
         Vary(jopt.mars_correction(0.5, 0.5, clip=False), "+elementwise"),
         Vary(
             jopt.mars_correction(exact=True),

@@ -78,7 +78,7 @@ def PolynomialLR(
 
 
 def CosineAnnealingLR(
-    lr: float = 1.0, *, T_max: int, eta_min: float = 0.0
+    lr: float | None = None, *, T_max: int, eta_min: float = 0.0
 ) -> jopt.Schedule:
     """Half a cosine wave; as in PyTorch it rises again after `T_max`.
 
@@ -88,14 +88,16 @@ def CosineAnnealingLR(
         >>> round(float(rate(10)), 4), round(float(rate(20)), 4)
         (0.0, 0.1)
     """
-    return jopt.cosine_decay_schedule(lr, T_max, eta_min / lr, rises=True)
+    share = _share(eta_min, lr)
+    return jopt.cosine_decay_schedule(lr or 1.0, T_max, share, rises=True)
 
 
 def CosineAnnealingWarmRestarts(
-    lr: float = 1.0, *, T_0: int, T_mult: int = 1, eta_min: float = 0.0
+    lr: float | None = None, *, T_0: int, T_mult: int = 1, eta_min: float = 0.0
 ) -> jopt.Schedule:
     """Half cosine waves, each `T_mult` times as long as the one before."""
-    return jopt.cosine_restarts_schedule(lr, T_0, T_mult, alpha=eta_min / lr)
+    share = _share(eta_min, lr)
+    return jopt.cosine_restarts_schedule(lr or 1.0, T_0, T_mult, alpha=share)
 
 
 def CyclicLR(
@@ -248,6 +250,16 @@ def ReduceLROnPlateau(
         min_scale=min_lr / lr,
         mode=mode,
     )
+
+
+def _share(eta_min: float, lr: float | None) -> float:
+    """The least rate as a share of the first."""
+    if eta_min and lr is None:
+        raise ValueError(
+            "`eta_min` is a rate, so `lr` must be given with it. Inside `SequentialLR` "
+            "give `lr` to each scheduler, and none to `SequentialLR`."
+        )
+    return eta_min / lr if lr else 0.0
 
 
 def _anneal(strategy: str) -> Literal["cosine", "linear"]:
