@@ -5,6 +5,7 @@ import dataclasses
 OPTIMIZERS = "jopt/optimizers"
 RUN = "tests/test_certificates.py::test_equals_the_stored_run_of_the_package"
 LAWS = "tests/test_laws.py::test_transform_obeys_the_laws"
+STAGE_LAWS = "tests/test_laws.py::test_stage_of_an_optimizer_obeys_the_short_laws"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +112,7 @@ RULES = [
         "jopt/transforms/scale.py",
         "step = -step if flip_sign else step",
         "step = step if flip_sign else -step",
-        f"{LAWS}[scale_by_learning_rate]",
+        f"{STAGE_LAWS}[scale_by_learning_rate]",
     ),
     Mutant(
         "trust ratio inverted",
@@ -172,9 +173,9 @@ RULES = [
     Mutant(
         "conjugate missing",
         "the inner product of Prodigy on complex parameters",
-        "jopt/_core/sums.py",
-        "a.real * b.real + a.imag * b.imag",
-        "a.real * b.real - a.imag * b.imag",
+        "jopt/_core/norms.py",
+        "product = x.real * y.real + x.imag * y.imag",
+        "product = x.real * y.real - x.imag * y.imag",
         "tests/test_optimizers_modern.py -k imaginary_axis",
     ),
     Mutant(

@@ -10,7 +10,7 @@ import pytest
 
 import jopt
 from jopt._core.warn import JoptWarning
-from tests import bad_input_row
+from tests import bad_input_row, bad_input_update
 from tests.bad_input_table import PAGE, ROWS
 from tests.bad_input_update import CURES, P, small
 
@@ -35,6 +35,13 @@ def compilations():
         yield seen
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def moved():
+    """Have JAX lower its copy of NumPy arrays of each shape before a row counts."""
+    rows = [P, bad_input_update.INTEGERS, bad_input_update.ONE]
+    jax.block_until_ready(jax.tree.map(jnp.asarray, rows))
 
 
 def given(row):

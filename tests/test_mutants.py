@@ -1,5 +1,7 @@
 """The seeded bugs: that they can be seeded, and that all are noticed."""
 
+import shlex
+
 import pytest
 
 from tests import mutants
@@ -20,6 +22,13 @@ def test_the_page_lists_every_bug():
     page = mutants.PAGE.read_text(encoding="utf-8")
     rows = [mutants.row(mutant, "").rsplit("|", 2)[0] for mutant in MUTANTS]
     assert [row for row in rows if row not in page] == []
+
+
+def test_the_tests_that_are_to_notice_are_there():
+    words = {word for mutant in MUTANTS for word in shlex.split(mutant.tests)}
+    wanted = sorted(word for word in words if word.startswith("tests/"))
+    code, output = mutants.pytest(mutants.ROOT, ["--collect-only", *wanted])
+    assert code == mutants.PASSED, output[-2000:]
 
 
 @pytest.mark.slow

@@ -72,9 +72,14 @@ def need(extra: dict[str, Any], argument: str, name: str) -> None:
         )
 
 
-def need_params(params: PyTree, name: str) -> None:
-    """Raise if there are no parameters."""
+def need_params(params: PyTree | None, name: str) -> PyTree:
+    """The parameters, if they were given to the update of a stage.
+
+    Raises:
+        ValueError: If they were not.
+    """
     if params is None:
         raise ValueError(
             f"`{name}` needs params: call `tx.update(grads, state, params)`."
         )
+    return params

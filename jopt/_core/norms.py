@@ -93,8 +93,16 @@ def inner_product(x: PyTree, y: PyTree) -> jax.Array:
     """The real inner product of two trees, in float32 or wider."""
     dtype = norm_dtype(x)
     pairs = zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True)
-    products = (_dot(_wide(a), _wide(b)).astype(dtype) for a, b in pairs)
+    products = (dot(_wide(a), _wide(b)).astype(dtype) for a, b in pairs)
     return sum(products, jnp.zeros((), dtype))
+
+
+def dot(x: jax.Array, y: jax.Array, axes: Sequence[int] | None = None) -> jax.Array:
+    """The real inner product of two arrays, or those along axes, which are kept."""
+    product = x * y
+    if jnp.iscomplexobj(x):
+        product = x.real * y.real + x.imag * y.imag
+    return jnp.sum(product, axis=axes, keepdims=axes is not None)
 
 
 def norm_dtype(tree: PyTree) -> np.dtype:
@@ -143,7 +151,7 @@ def _(primals: Any, tangents: Any) -> Any:
     zero = root == 0
     over = jnp.where(zero, 0, 1 / jnp.where(zero, 1, root))
     change = sum(
-        _dot(nx.times(nx.times(_wide(x), scale), over), _wide(t)).astype(root.dtype)
+        dot(nx.times(nx.times(_wide(x), scale), over), _wide(t)).astype(root.dtype)
         for x, t in zip(leaves, tangents, strict=True)
     )
     return (root, scale), (change * scale, jnp.zeros_like(scale))
@@ -188,13 +196,6 @@ def _square(x: jax.Array) -> jax.Array:
     if jnp.iscomplexobj(x):
         return x.real * x.real + x.imag * x.imag
     return x * x
-
-
-def _dot(x: jax.Array, y: jax.Array) -> jax.Array:
-    """The real inner product: the derivative of half the squared norm."""
-    if jnp.iscomplexobj(x):
-        return jnp.sum(x.real * y.real + x.imag * y.imag)
-    return jnp.sum(x * y)
 
 
 def _shifts(dtype: DTypeLike) -> tuple[float, float]:

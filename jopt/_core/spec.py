@@ -281,7 +281,7 @@ def did_you_mean(name: str, known: typing.Iterable[str]) -> str:
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     if close:
         return f" Did you mean `{close[0]}`?"
-    more = f", and {len(known) - 12} more" if len(known) > 12 else ""
+    more = ", and others" if len(known) > 12 else ""
     return f" Known: {', '.join(known[:12])}{more}." if known else ""
 
 

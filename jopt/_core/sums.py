@@ -5,12 +5,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jopt._core import norms
+
 PyTree = Any
 
 
 def number(value: Any) -> jax.Array:
-    """A number of the state: in float32, or float64 where that is on."""
-    return jnp.asarray(value).astype(jnp.result_type(float))
+    """A number beside the leaves: in float32, or float64 where that is on.
+
+    It may be a hyperparameter, a count or a slot of one number; `None` is 0.
+    """
+    return jnp.asarray(0.0 if value is None else value).astype(jnp.result_type(float))
 
 
 def total(numbers: PyTree) -> jax.Array:
@@ -20,14 +25,7 @@ def total(numbers: PyTree) -> jax.Array:
 
 def dot(a: PyTree, b: PyTree) -> jax.Array:
     """The real inner product of two trees, each leaf in the dtype of the first."""
-
-    def leaf(a: jax.Array, b: jax.Array) -> jax.Array:
-        b = b.astype(a.dtype)
-        if jnp.iscomplexobj(a):
-            return jnp.sum(a.real * b.real + a.imag * b.imag)
-        return jnp.sum(a * b)
-
-    return total(jax.tree.map(leaf, a, b))
+    return total(jax.tree.map(lambda a, b: norms.dot(a, b.astype(a.dtype)), a, b))
 
 
 def magnitudes(tree: PyTree) -> jax.Array:
@@ -38,15 +36,6 @@ def magnitudes(tree: PyTree) -> jax.Array:
 def displacement(params: PyTree, start: PyTree) -> PyTree:
     """How far parameters are from where they started, in the dtype of the start."""
     return jax.tree.map(lambda p, p0: p.astype(p0.dtype) - p0, params, start)
-
-
-def needed(params: PyTree, stage: str) -> PyTree:
-    """The parameters, if they were given to the update of a stage."""
-    if params is None:
-        raise ValueError(
-            f"`{stage}` needs params: call `tx.update(grads, state, params)`."
-        )
-    return params
 
 
 def loss(value: Any, stage: str) -> jax.Array:

@@ -49,7 +49,7 @@ class ScaleByGaloreState(NamedTuple):
     residual_norm: PyTree  # of the latest residual, if it is added
 
 
-@optimizer(rates=(1e-4, 3e-2), tags=("matrix", "adaptive", "low_rank"))
+@optimizer(rates=(1e-4, 3e-2), tags=("matrix", "adaptive", "low rank"))
 def galore(
     learning_rate: LearningRate,
     rank: Count = 128,
@@ -112,7 +112,7 @@ def galore(
     )
 
 
-@optimizer(rates=(1e-4, 3e-2), tags=("matrix", "adaptive", "low_rank"))
+@optimizer(rates=(1e-4, 3e-2), tags=("matrix", "adaptive", "low rank"))
 def fira(
     learning_rate: LearningRate,
     rank: Count = 128,
@@ -246,7 +246,7 @@ class ScaleByApolloState(NamedTuple):
     norm: PyTree  # of the latest update of each leaf
 
 
-@optimizer(rates=(1e-4, 3e-2), tags=("matrix", "adaptive", "low_rank"))
+@optimizer(rates=(1e-4, 3e-2), tags=("matrix", "adaptive", "low rank"))
 def apollo(
     learning_rate: LearningRate,
     rank: Count = 128,
@@ -321,7 +321,7 @@ def apollo(
     )
 
 
-@optimizer(rates=(1e-4, 3e-2), tags=("matrix", "adaptive", "low_rank"))
+@optimizer(rates=(1e-4, 3e-2), tags=("matrix", "adaptive", "low rank"))
 def apollo_mini(
     learning_rate: LearningRate,
     update_proj_gap: Count = 200,

@@ -6,9 +6,10 @@ import jax
 
 from jopt._core import trees
 from jopt._core.numerics import times
+from jopt._core.sums import number
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import LearningRate, Mask, Pair, Positive, PyTree, Switch
-from jopt.optimizers.moments import like, number
+from jopt.optimizers.moments import like
 from jopt.transforms.decay import add_decayed_weights
 from jopt.transforms.scale import scale_by_learning_rate
 

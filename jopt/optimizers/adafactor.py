@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
-from jopt._core import numerics as nx
+from jopt._core import extras, numerics as nx
 from jopt._core.norms import norm
 from jopt._core.numerics import times
 from jopt._core.transform import chain, optimizer, Transform, transform
@@ -288,11 +288,7 @@ def scale_by_param_block_rms(min_scale: NonNegative = 1e-3) -> Pair:
 
     def update(updates, state, params=None, **extra):
         del extra
-        if params is None:
-            raise ValueError(
-                "`scale_by_param_block_rms` needs params: call "
-                "`tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "scale_by_param_block_rms")
         return jax.tree.map(scaled, updates, params), state
 
     return Pair(lambda params: optax.EmptyState(), update)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jopt._core import numerics as nx, trees
 from jopt._core.numerics import times
+from jopt._core.sums import number
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import (
     DecayRate,
@@ -19,7 +20,6 @@ from jopt._core.types import (
     Switch,
 )
 from jopt.optimizers import moments
-from jopt.optimizers.moments import number
 from jopt.transforms.decay import add_decayed_weights
 from jopt.transforms.scale import scale_by_learning_rate
 

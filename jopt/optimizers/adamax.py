@@ -1,7 +1,5 @@
 """Adamax: Adam with a decaying maximum in place of the second moment."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -148,11 +146,9 @@ def scale_by_adamax(
         mu = moments.averages(updates, state.mu, b1)
         nu = jax.tree.map(greatest, state.nu, updates)
         weight, _ = moments.momentum_weights(b1, t)
-        beside = 0.0 if eps_in_max else eps
+        below = nu if eps_in_max else moments.raised(nu, eps)
         u = jax.tree.map(
-            lambda m, n: moments.quotient(times(m, weight), _plus(n, beside), guard),
-            mu,
-            nu,
+            lambda m, n: moments.quotient(times(m, weight), n, guard), mu, below
         )
         mu, nu = moments.like(mu, state.mu), moments.like(nu, state.nu)
         return u, optax.ScaleByAdamState(t, mu, nu)
@@ -166,7 +162,3 @@ def _magnitude(g: jax.Array) -> jax.Array:
         return jnp.abs(g)
     zero = g == 0
     return jnp.where(zero, 0.0, jnp.abs(jnp.where(zero, jnp.ones_like(g), g)))
-
-
-def _plus(n: jax.Array, eps: Any) -> jax.Array:
-    return n if is_off(eps) else n + nx.cast(eps, n.dtype)

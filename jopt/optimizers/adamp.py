@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jopt._core import numerics as nx, select, trees
+from jopt._core import extras, norms, numerics as nx, select, trees
 from jopt._core.spec import is_off
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import (
@@ -191,7 +191,7 @@ def scale_by_adamp(
 
     def update(updates, state, params=None, **extra):
         del extra
-        _need(params, "scale_by_adamp")
+        params = extras.need_params(params, "scale_by_adamp")
         t = nx.increment(state.count)
         mu = moments.averages(updates, state.mu, b1)
         nu = moments.averages(moments.squares(updates), state.nu, b2)
@@ -244,7 +244,7 @@ def scale_by_sgdp(
 
     def update(updates, state, params=None, **extra):
         del extra
-        _need(params, "scale_by_sgdp")
+        params = extras.need_params(params, "scale_by_sgdp")
         m = jax.tree.map(add, updates, state.trace)
         u = jax.tree.map(add, updates, m) if nesterov else m
         decay: Any = weight_decay
@@ -255,13 +255,6 @@ def scale_by_sgdp(
         return u, optax.TraceState(moments.like(m, state.trace))
 
     return Pair(init, update)
-
-
-def _need(params: PyTree, name: str) -> None:
-    if params is None:
-        raise ValueError(
-            f"`{name}` needs params: call `tx.update(grads, state, params)`."
-        )
 
 
 def _projected(
@@ -296,10 +289,10 @@ def _tangent(
     out = u
     for axes in (tuple(range(p.ndim - 1)), tuple(range(p.ndim))):
         unit = moments.direction(p, axes)
-        cosine = jnp.max(jnp.abs(moments.dot(unit, moments.direction(g, axes), axes)))
+        cosine = jnp.max(jnp.abs(norms.dot(unit, moments.direction(g, axes), axes)))
         size = math.prod(p.shape[axis] for axis in axes)
         here = (cosine < nx.cast(delta, cosine.dtype) / math.sqrt(size)) & ~done
-        radial = nx.times(unit, moments.dot(unit, u, axes))
+        radial = nx.times(unit, norms.dot(unit, u, axes))
         out = jnp.where(here, u - radial, out)
         done = done | here
     return out, done

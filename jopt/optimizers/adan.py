@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jopt._core import numerics as nx, select, trees
+from jopt._core import extras, numerics as nx, select, trees
 from jopt._core.spec import is_off
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import (
@@ -183,11 +183,7 @@ def scale_by_proximal_decay(
 
     def update(updates, state, params=None, **extra):
         del extra
-        if params is None:
-            raise ValueError(
-                "`scale_by_proximal_decay` needs params: call "
-                "`tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "scale_by_proximal_decay")
         dtype = jnp.result_type(float)
         rate = nx.cast(learning_rate, dtype)
         decay = nx.cast(0.0 if is_off(weight_decay) else weight_decay, dtype)

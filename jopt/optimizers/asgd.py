@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jopt._core import numerics as nx, trees
+from jopt._core import extras, numerics as nx, trees
 from jopt._core.numerics import times
+from jopt._core.sums import number
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import LearningRate, Mask, NonNegative, Pair, PyTree, Switch
-from jopt.optimizers.moments import number, required
 from jopt.transforms.decay import add_decayed_weights
 
 
@@ -119,7 +119,7 @@ def scale_by_asgd(
 
     def update(updates, state, params=None, **extra):
         del extra
-        params = required(params, "scale_by_asgd")
+        params = extras.need_params(params, "scale_by_asgd")
         lr, decay, power, start = map(number, (learning_rate, lambd, alpha, t0))
         t = number(state.count)
         eta = lr * jnp.exp(-power * jnp.log1p(decay * lr * t))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jopt._core import numerics as nx, sums, trees
+from jopt._core import extras, numerics as nx, sums, trees
 from jopt._core.spec import is_off
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import (
@@ -114,7 +114,7 @@ def scale_by_cocob(alpha: NonNegative = 100.0, eps: Epsilon = 1e-8) -> Pair:
 
     def update(updates, state, params=None, **extra):
         del extra
-        params = sums.needed(params, "scale_by_cocob")
+        params = extras.need_params(params, "scale_by_cocob")
         gone = sums.displacement(params, state.init_particles)
 
         def of(function, *trees_):

@@ -5,7 +5,7 @@ from typing import Any, cast, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jopt._core import norms, numerics as nx, sums, trees
+from jopt._core import extras, norms, numerics as nx, sums, trees
 from jopt._core.decay import Decay
 from jopt._core.numerics import times
 from jopt._core.spec import is_off
@@ -300,7 +300,7 @@ def scale_by_dadapt_adamw(
     def update(updates, state, params=None, **extra):
         del extra
         if not is_off(weight_decay):
-            params = sums.needed(params, "scale_by_dadapt_adamw")
+            params = extras.need_params(params, "scale_by_dadapt_adamw")
         t = nx.increment(state.count)
         k = rate(state, t)
         steps = jax.tree.map(lambda g: times(g, k), updates)

@@ -5,7 +5,7 @@ from typing import cast, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jopt._core import sums, trees
+from jopt._core import extras, sums, trees
 from jopt._core.decay import Decay
 from jopt._core.numerics import times
 from jopt._core.spec import is_off
@@ -115,7 +115,7 @@ def scale_by_dadapt_lion(
     def update(updates, state, params=None, **extra):
         del extra
         if not is_off(weight_decay):
-            params = sums.needed(params, "scale_by_dadapt_lion")
+            params = extras.need_params(params, "scale_by_dadapt_lion")
         k = state.estim_lr * number(learning_rate)
         u = jax.tree.map(jnp.sign, averages(updates, state.mu, b1))
         steps = jax.tree.map(lambda g: times(g, k), updates)

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jopt._core import norms, numerics as nx, sums, trees
+from jopt._core import extras, norms, numerics as nx, sums, trees
 from jopt._core.numerics import times
 from jopt._core.spec import is_off
 from jopt._core.sums import number
@@ -242,7 +242,7 @@ def scale_by_dog(
 
     def update(updates, state, params=None, **extra):
         del extra
-        params = sums.needed(params, "scale_by_dog")
+        params = extras.need_params(params, "scale_by_dog")
         start, first = state.init_params, state.is_init_step
         gone = norm(sums.displacement(params, start))
         r = jax.tree.map(jnp.maximum, state.max_dist, gone)
@@ -288,7 +288,7 @@ def scale_by_dowg(
 
     def update(updates, state, params=None, **extra):
         del extra
-        params = sums.needed(params, "scale_by_dowg")
+        params = extras.need_params(params, "scale_by_dowg")
         gone = norms.global_norm(sums.displacement(params, state.init_params))
         r = jnp.maximum(state.estim_dist, number(gone))
         weighted = r * number(norms.global_norm(updates))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jopt._core import numerics as nx, select, trees
+from jopt._core import extras, numerics as nx, select, trees
 from jopt._core.spec import is_off
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import (
@@ -110,10 +110,7 @@ def scale_by_focus(
 
     def update(updates, state, params=None, **extra):
         del extra
-        if params is None:
-            raise ValueError(
-                "`scale_by_focus` needs params: call `tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "scale_by_focus")
         t = nx.increment(state.count)
         correction = nx.bias_correction(b2, t)
         share = moments.complement(b2, correction.dtype) / correction

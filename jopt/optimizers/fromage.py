@@ -3,11 +3,11 @@
 import jax
 import optax
 
-from jopt._core import numerics as nx
+from jopt._core import extras, numerics as nx
 from jopt._core.numerics import times
+from jopt._core.sums import number
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import LearningRate, NonNegative, Pair
-from jopt.optimizers.moments import number, required
 from jopt.transforms.scale import scale_by_trust_ratio
 
 
@@ -68,7 +68,7 @@ def scale_by_fromage(learning_rate: LearningRate) -> Pair:
 
     def update(updates, state, params=None, **extra):
         del extra
-        params = required(params, "scale_by_fromage")
+        params = extras.need_params(params, "scale_by_fromage")
         rate = number(learning_rate)
         growth = nx.sqrt(1.0 + rate * rate)
         shrink = -rate * rate / (growth * (1.0 + growth))  # 1 / growth - 1

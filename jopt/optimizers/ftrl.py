@@ -5,12 +5,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jopt._core import numerics as nx, trees
+from jopt._core import extras, numerics as nx, trees
 from jopt._core.numerics import times
+from jopt._core.sums import number
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import LearningRate, NonNegative, Pair, PyTree, Scalar
 from jopt.optimizers import moments
-from jopt.optimizers.moments import number, required
 
 
 class ScaleByFtrlState(NamedTuple):
@@ -142,7 +142,7 @@ def scale_by_ftrl(
 
     def update(updates, state, params=None, **extra):
         del extra
-        params = required(params, "scale_by_ftrl")
+        params = extras.need_params(params, "scale_by_ftrl")
         on = number(learning_rate) > 0  # at a rate of 0 nothing is learnt
         rate = jnp.where(on, number(learning_rate), 1.0)
         l1 = number(l1_regularization_strength)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jopt._core import numerics as nx, select
+from jopt._core import extras, numerics as nx, select
 from jopt._core.norms import norm
 from jopt._core.spec import is_off
 from jopt._core.transform import chain, optimizer, Transform, transform
@@ -148,10 +148,7 @@ def scale_by_lars(
 
     def update(updates, state, params=None, **extra):
         del extra
-        if params is None:
-            raise ValueError(
-                "`scale_by_lars` needs params: call `tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "scale_by_lars")
         decays = select.resolve(
             False if is_off(weight_decay) else weight_decay_mask, params
         )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jopt._core import numerics as nx, trees
+from jopt._core import extras, numerics as nx, sums, trees
 from jopt._core.numerics import times
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import Epsilon, LearningRate, Mask, Momentum, Pair, PyTree, Switch
@@ -115,12 +115,12 @@ def scale_by_madgrad(
 
     def update(updates, state, params=None, **extra):
         del extra
-        params = moments.required(params, "scale_by_madgrad")
+        params = extras.need_params(params, "scale_by_madgrad")
         t = nx.increment(state.count)
-        rate = moments.number(learning_rate)
-        small = moments.number(eps)
-        k = jnp.where(rate > 0, rate + small, 0.0) * jnp.sqrt(moments.number(t))
-        back = 1.0 - moments.number(momentum)
+        rate = sums.number(learning_rate)
+        small = sums.number(eps)
+        k = jnp.where(rate > 0, rate + small, 0.0) * jnp.sqrt(sums.number(t))
+        back = 1.0 - sums.number(momentum)
 
         def move(s, v, x0, p):
             # the root of the state, not a power: its derivative at 0 is guarded

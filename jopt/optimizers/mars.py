@@ -25,7 +25,7 @@ from jopt.transforms.select import partition
 __all__ = ["mars"]
 
 
-@optimizer(rates=(3e-4, 3e-2), tags=("adaptive", "variance_reduction"))
+@optimizer(rates=(3e-4, 3e-2), tags=("adaptive", "variance reduction"))
 def mars(
     learning_rate: LearningRate,
     b1: DecayRate = 0.95,

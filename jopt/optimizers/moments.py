@@ -121,29 +121,6 @@ def direction(x: jax.Array, axes: tuple[int, ...] | None = None) -> jax.Array:
     return quotient(times(x, scale), root, guard=True)
 
 
-def dot(x: jax.Array, y: jax.Array, axes: tuple[int, ...] | None = None) -> jax.Array:
-    """The real inner product of two arrays, or those along axes, which are kept."""
-    product = x * y
-    if jnp.iscomplexobj(x):
-        product = x.real * y.real + x.imag * y.imag
-    return jnp.sum(product, axis=axes, keepdims=axes is not None)
-
-
-def required(params: PyTree | None, stage: str) -> PyTree:
-    """The parameters, which a stage cannot do without."""
-    if params is None:
-        raise ValueError(
-            f"`{stage}` needs params: call `tx.update(grads, state, params)`."
-        )
-    return params
-
-
-def number(value: Any) -> jax.Array:
-    """A hyperparameter, or a count, as an array of the default float; `None` is 0."""
-    value = 0.0 if value is None else value
-    return jnp.asarray(value).astype(jnp.result_type(float))
-
-
 def complement(decay: Any, dtype: Any) -> Any:
     """One minus a decay rate, in the dtype of the arithmetic it enters."""
     return nx.cast(decay.complement, dtype)

@@ -5,7 +5,7 @@ from typing import Any, cast, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jopt._core import norms, numerics as nx, sums, trees
+from jopt._core import extras, norms, numerics as nx, sums, trees
 from jopt._core.decay import Decay
 from jopt._core.numerics import times
 from jopt._core.spec import is_off
@@ -198,7 +198,7 @@ def scale_by_momo(
 
     def update(updates, state, params=None, *, value=None, **extra):
         del extra
-        params = sums.needed(params, "scale_by_momo")
+        params = extras.need_params(params, "scale_by_momo")
         value = sums.loss(value, "scale_by_momo")
         # the averages start at their first values
         c = number(cast(Decay, beta).complement)
@@ -252,7 +252,7 @@ def scale_by_momo_adam(
 
     def update(updates, state, params=None, *, value=None, **extra):
         del extra
-        params = sums.needed(params, "scale_by_momo_adam")
+        params = extras.need_params(params, "scale_by_momo_adam")
         value = sums.loss(value, "scale_by_momo_adam")
         t = nx.increment(state.count)
         d = like(averages(updates, state.exp_avg, b1), state.exp_avg)

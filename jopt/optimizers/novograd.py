@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
-from jopt._core import numerics as nx, trees
+from jopt._core import extras, numerics as nx, trees
 from jopt._core.norms import norm
 from jopt._core.numerics import times
 from jopt._core.spec import is_off
@@ -129,7 +129,7 @@ def scale_by_novograd(
 
     def update(updates, state, params=None, **extra):
         del extra
-        rest = [moments.required(params, "scale_by_novograd")] if decays else []
+        rest = [extras.need_params(params, "scale_by_novograd")] if decays else []
         nu = jax.tree.map(second, state.nu, updates)
         mu = jax.tree.map(momentum, state.mu, updates, nu, *rest)
         kept = moments.like(mu, state.mu)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jopt._core import numerics as nx, trees
+from jopt._core import numerics as nx, sums, trees
 from jopt._core.decay import Decay
 from jopt._core.numerics import times
 from jopt._core.transform import chain, optimizer, Transform, transform
@@ -234,7 +234,7 @@ def _squared(decay: Any) -> Decay:
 
 def _difference(new: PyTree, last: PyTree, b0: Any) -> PyTree:
     """The difference of the momenta, of the noise of one of them."""
-    b = moments.number(b0)
+    b = sums.number(b0)
     size = jnp.sqrt((1.0 + b) ** 2 + b**2)
     ahead, back = (1.0 + b) / size, b / size
     return jax.tree.map(

@@ -5,7 +5,7 @@ from typing import Any, cast, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jopt._core import numerics as nx, sums, trees
+from jopt._core import extras, numerics as nx, sums, trees
 from jopt._core.decay import Decay
 from jopt._core.numerics import times
 from jopt._core.spec import is_off
@@ -221,7 +221,7 @@ def scale_by_prodigy(
 
     def update(updates, state, params=None, **extra):
         del extra
-        params = sums.needed(params, "scale_by_prodigy")
+        params = extras.need_params(params, "scale_by_prodigy")
         on = number(number(learning_rate) > 0)  # at a rate of 0 nothing is learnt
         k = rate(state)
         state = learnt(updates, state, params, on)

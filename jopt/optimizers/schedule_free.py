@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jopt._core import numerics as nx, trees
+from jopt._core import extras, numerics as nx, trees
 from jopt._core.decay import Decay
 from jopt._core.numerics import times
 from jopt._core.transform import chain, optimizer, Transform, transform
@@ -240,11 +240,7 @@ def scale_by_schedule_free(
         )
 
     def update(updates, state, params=None, **extra):
-        if params is None:
-            raise ValueError(
-                "`scale_by_schedule_free` needs params: call "
-                "`tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "scale_by_schedule_free")
         dtype, count = state.weight_sum.dtype, nx.increment(state.count)
         t = count.astype(dtype)
         lr = jnp.asarray(learning_rate).astype(dtype)

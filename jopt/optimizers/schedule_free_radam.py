@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jopt._core import numerics as nx, sums, trees
+from jopt._core import extras, numerics as nx, trees
 from jopt._core.decay import Decay
 from jopt._core.numerics import times
 from jopt._core.spec import is_off
@@ -183,7 +183,7 @@ def scale_by_schedule_free_radam(
 
     def update(updates, state, params=None, **extra):
         del extra
-        params = sums.needed(params, "scale_by_schedule_free_radam")
+        params = extras.need_params(params, "scale_by_schedule_free_radam")
         t = nx.increment(state.count)
         nu = like(averages(squares(updates), state.nu, b2), state.nu)
         counts, factor = rectifier(b2, t, 4.0)

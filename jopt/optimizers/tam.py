@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jopt._core import numerics as nx, trees
+from jopt._core import norms, numerics as nx, trees
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import (
     DecayRate,
@@ -229,7 +229,7 @@ def _torque(
 
     def turn(s: jax.Array, g: jax.Array, m: jax.Array) -> jax.Array:
         m = moments.direction(m.astype(g.dtype))
-        cosine = moments.dot(m, moments.direction(g))
+        cosine = norms.dot(m, moments.direction(g))
         return nx.average(cosine.astype(s.dtype), s, decay_rate)
 
     def damped(g: jax.Array, m: jax.Array, s: jax.Array) -> jax.Array:

@@ -4,7 +4,7 @@ from typing import cast, NamedTuple
 
 import jax
 
-from jopt._core import trees
+from jopt._core import extras, trees
 from jopt._core.transform import Transform, transform
 from jopt._core.types import Inner, Pair, PyTree
 from jopt.precision.rounding import is_half, keep_half, reach, rounded
@@ -71,10 +71,7 @@ def kahan(inner: Inner) -> Pair:
         return KahanState(compensation, pair.init(params))
 
     def update(updates, state, params=None, **extra):
-        if params is None:
-            raise ValueError(
-                "`kahan` needs params: call `tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "kahan")
         updates, inner_state = pair.update(updates, state.inner_state, params, **extra)
         leaves, tree = jax.tree.flatten(params)
         steps = [

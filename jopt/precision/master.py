@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jopt._core import numerics as nx, trees
+from jopt._core import extras, numerics as nx, trees
 from jopt._core.transform import Transform, transform
 from jopt._core.types import Inner, Pair, PyTree
 from jopt.precision.rounding import reach, rounded
@@ -78,10 +78,7 @@ def master_weights(inner: Inner, dtype: DTypeLike = "float32") -> Pair:
         return MasterWeightsState(master, pair.init(trees.restore(master, params)))
 
     def update(updates, state, params=None, **extra):
-        if params is None:
-            raise ValueError(
-                "`master_weights` needs params: call `tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "master_weights")
         leaves, tree = jax.tree.flatten(params)
         narrow = [_is_below(p, kind) for p in leaves]
         copies = tree.flatten_up_to(state.master_params)

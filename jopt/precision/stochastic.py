@@ -4,6 +4,7 @@ from typing import cast, NamedTuple
 
 import jax
 
+from jopt._core import extras
 from jopt._core.transform import Transform, transform
 from jopt._core.types import Inner, Pair, PyTree
 from jopt.precision.rounding import is_half, reach, stochastic_round
@@ -66,11 +67,7 @@ def round_stochastically(inner: Inner, key: jax.Array | int) -> Pair:
         return RoundStochasticallyState(noise._own_key(key), pair.init(params))
 
     def update(updates, state, params=None, **extra):
-        if params is None:
-            raise ValueError(
-                "`round_stochastically` needs params: call "
-                "`tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "round_stochastically")
         updates, inner_state = pair.update(updates, state.inner_state, params, **extra)
         following, now = jax.random.split(state.rng_key)
         leaves, tree = jax.tree.flatten(params)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike, DTypeLike
 
-from jopt._core import numerics as nx, slots, trees
+from jopt._core import extras, numerics as nx, slots, trees
 from jopt._core.numerics import times
 from jopt._core.transform import Transform, transform
 from jopt._core.types import Count, DecayRate, Fraction, Inner, Pair, PyTree, Steps
@@ -90,10 +90,7 @@ def ema_params(
 
     def update(updates, state, params=None, **extra):
         del extra
-        if params is None:
-            raise ValueError(
-                "`ema_params` needs params: call `tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "ema_params")
         count = nx.increment(state.count)
         share = nx.cast(b.complement, state.weight.dtype)
         if warmup:
@@ -179,10 +176,7 @@ def lookahead(
         return LookaheadState(slow, jnp.zeros((), jnp.int32), pair.init(params))
 
     def update(updates, state, params=None, **extra):
-        if params is None:
-            raise ValueError(
-                "`lookahead` needs params: call `tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "lookahead")
         updates, inner_state = pair.update(updates, state.inner_state, params, **extra)
         sync = state.steps_since_sync >= sync_period - 1
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jopt._core import numerics as nx, select
+from jopt._core import extras, numerics as nx, select
 from jopt._core.numerics import times
 from jopt._core.spec import is_off
 from jopt._core.transform import transform
@@ -52,11 +52,7 @@ def add_cautious_weight_decay(weight_decay: Switch = 0.0, mask: Mask = None) -> 
         del extra
         if off:
             return updates, state
-        if params is None:
-            raise ValueError(
-                "`add_cautious_weight_decay` needs params: call "
-                "`tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "add_cautious_weight_decay")
 
         def part(u: jax.Array, p: jax.Array) -> jax.Array:
             aligned = jnp.sign(u) * jnp.sign(p) >= 0

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jopt._core import numerics as nx, sums, trees
+from jopt._core import extras, numerics as nx, trees
 from jopt._core.sums import number
 from jopt._core.transform import transform
 from jopt._core.types import Boundaries, Count, NonNegative, Pair, PyTree, Steps
@@ -126,7 +126,7 @@ def swa_params(
 
     def update(updates, state, params=None, **extra):
         del extra
-        params = sums.needed(params, "swa_params")
+        params = extras.need_params(params, "swa_params")
         count = nx.increment(state.count)
         due = (count > start_step) & ((count - start_step) % period == 0)
         n = jnp.where(due, nx.increment(state.n_averaged), state.n_averaged)
@@ -183,7 +183,7 @@ def lawa_params(
 
     def update(updates, state, params=None, **extra):
         del extra
-        params = sums.needed(params, "lawa_params")
+        params = extras.need_params(params, "lawa_params")
         count = nx.increment(state.count)
         due = count % period == 0
         at = jnp.where(due, state.n_kept % k, k)  # k: nowhere
@@ -245,7 +245,7 @@ def power_ema_params(
 
     def update(updates, state, params=None, **extra):
         del extra
-        params = sums.needed(params, "power_ema_params")
+        params = extras.need_params(params, "power_ema_params")
         count = nx.increment(state.count)
         first = count <= 1
         log = jnp.log1p(-1.0 / jnp.where(first, 2.0, number(count)))
@@ -295,7 +295,7 @@ def snapshot_params(
 
     def update(updates, state, params=None, **extra):
         del extra
-        params = sums.needed(params, "snapshot_params")
+        params = extras.need_params(params, "snapshot_params")
         count = nx.increment(state.count)
         order = jnp.arange(len(steps), dtype=jnp.int32)
         place = jnp.where(steps == count, order, len(steps))

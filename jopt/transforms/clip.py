@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jopt._core import norms, numerics as nx
+from jopt._core import extras, norms, numerics as nx
 from jopt._core.numerics import times
 from jopt._core.transform import transform
 from jopt._core.types import NonNegative, Pair, PyTree
@@ -206,11 +206,7 @@ def adaptive_grad_clip(
 
     def update(updates, state, params=None, **extra):
         del extra
-        if params is None:
-            raise ValueError(
-                "`adaptive_grad_clip` needs params: call "
-                "`tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "adaptive_grad_clip")
         return jax.tree.map(leaf, updates, params), state
 
     return Pair(_stateless, update)

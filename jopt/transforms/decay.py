@@ -3,7 +3,7 @@
 import jax
 import optax
 
-from jopt._core import select
+from jopt._core import extras, select
 from jopt._core.numerics import times
 from jopt._core.spec import is_off
 from jopt._core.transform import transform
@@ -50,11 +50,7 @@ def add_decayed_weights(weight_decay: Switch = 0.0, mask: Mask = None) -> Pair:
         del extra
         if off:
             return updates, state
-        if params is None:
-            raise ValueError(
-                "`add_decayed_weights` needs params: call "
-                "`tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "add_decayed_weights")
         keep = select.resolve(mask, params)
 
         def leaf(decays, u, p):

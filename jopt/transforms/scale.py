@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jopt._core import norms, numerics as nx
+from jopt._core import extras, norms, numerics as nx
 from jopt._core.numerics import times
 from jopt._core.spec import is_off
 from jopt._core.transform import transform
@@ -177,11 +177,7 @@ def scale_by_trust_ratio(
 
     def update(updates, state, params=None, **extra):
         del extra
-        if params is None:
-            raise ValueError(
-                "`scale_by_trust_ratio` needs params: call "
-                "`tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "scale_by_trust_ratio")
         return jax.tree.map(leaf, updates, params), state
 
     return Pair(_stateless, update)

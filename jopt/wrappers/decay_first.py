@@ -5,7 +5,7 @@ from typing import cast
 import jax
 import jax.numpy as jnp
 
-from jopt._core import select
+from jopt._core import extras, select
 from jopt._core.numerics import times
 from jopt._core.transform import Transform, transform
 from jopt._core.types import Fraction, Inner, Mask, Pair
@@ -45,10 +45,7 @@ def decay_first(inner: Inner, rate: Fraction, mask: Mask = None) -> Pair:
     pair = cast(Transform, inner).raw
 
     def update(updates, state, params=None, **extra):
-        if params is None:
-            raise ValueError(
-                "`decay_first` needs params: call `tx.update(grads, state, params)`."
-            )
+        params = extras.need_params(params, "decay_first")
         keep = True if mask is None else select.resolve(mask, params)
         keep = jax.tree.map(lambda _: True, params) if keep is True else keep
         taken = jax.tree.map(

@@ -5,7 +5,7 @@ from typing import cast, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jopt._core import norms, numerics as nx, sums, trees
+from jopt._core import extras, norms, numerics as nx, sums, trees
 from jopt._core.numerics import times
 from jopt._core.spec import is_off
 from jopt._core.sums import number
@@ -110,7 +110,7 @@ def mechanize(
         return state._replace(r=r, m=m, v=v, s=s)
 
     def update(updates, state, params=None, **extra):
-        params = sums.needed(params, "mechanize")
+        params = extras.need_params(params, "mechanize")
         before = jnp.sum(state.s)
         u, inner_state = pair.update(updates, state.inner_state, params, **extra)
         after = tuned(state, product(updates, state.delta, params, before))

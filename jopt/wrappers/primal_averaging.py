@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jopt._core import numerics as nx, sums, trees
+from jopt._core import extras, numerics as nx, trees
 from jopt._core.decay import Decay
 from jopt._core.sums import number
 from jopt._core.transform import Transform, transform
@@ -116,7 +116,7 @@ def schedule_free(
         )
 
     def update(updates, state, params=None, **extra):
-        params = sums.needed(params, "schedule_free")
+        params = extras.need_params(params, "schedule_free")
         count = nx.increment(state.count)
         top = jnp.maximum(state.max_lr, number(learning_rate))
         w = top ** number(weight_lr_power) * number(count) ** number(r)
@@ -185,7 +185,7 @@ def gpa(
         )
 
     def update(updates, state, params=None, **extra):
-        params = sums.needed(params, "gpa")
+        params = extras.need_params(params, "gpa")
         mix, c = number(complement), number(cast(Decay, mu_x).complement)
         steps, inner_state = pair.update(updates, state.inner_state, state.z, **extra)
         change, z = interpolated_step(steps, params, state.z, mix, c)
