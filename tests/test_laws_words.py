@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import jopt
-from jopt.testing import check_schedule, check_transform, LAWS
+from jopt.testing import check_schedule, check_transform, LAWS, store
 from jopt.testing.__main__ import main
 from jopt.testing.table import page
 from jopt.testing.words import renewed, words
@@ -71,3 +71,22 @@ def test_the_command_prints_counts_and_writes_the_table(tmp_path, capsys):
     assert status == 0
     assert "1 names, 2 configurations" in capsys.readouterr().out
     assert "| `constant_schedule` |" in out.read_text(encoding="utf-8")
+
+
+def test_a_sweep_that_was_stopped_is_taken_up_again(tmp_path):
+    file = tmp_path / "kept"
+    report = check_transform(jopt.scale(0.1), laws=["A4", "A5"])
+    store.add(file, "scale", [report])
+    whole = file.read_text(encoding="utf-8")
+    file.write_text(whole + whole[:-5], encoding="utf-8")
+    assert store.read(file) == {"scale": [report]}
+
+
+def test_names_that_passed_are_not_tried_again(tmp_path, capsys):
+    file = tmp_path / "kept"
+    for told in (["1/1 constant_schedule"], []):
+        assert (
+            main(["--only", "constant_schedule", "--keep", str(file), "--jobs=1"]) == 0
+        )
+        lines = capsys.readouterr().out.splitlines()
+        assert [line for line in lines if line.startswith("1/")] == told

@@ -20,12 +20,12 @@ HEAD = f"""# Every law on everything
 Each row is a name of jopt, each column a [law](laws.md); a mark is for all
 configurations of the name's record.
 
-- {HOLDS} the law holds
-- {LACKS} the law of a property that the name does not claim, and was seen not to have
-- {SOME} a property that some configurations claim, each rightly
-- {VOID} the law says nothing about it
-- {SKIPPED} left out, for the reason below
-- {FAILED} broken
+- **{HOLDS}:** the law holds
+- **{LACKS}:** a property that the name does not claim, and was seen not to have
+- **{SOME}:** a property that some configurations claim, each rightly
+- **{VOID}:** the law says nothing about it
+- **{SKIPPED}:** left out, for the reason below
+- **{FAILED}:** the law is broken
 
 The laws D are here if there were eight devices. Written by
 `python -m jopt.testing --table docs/laws_table.md`."""
