@@ -54,3 +54,5 @@ html_title = f"jopt {version}"
 copybutton_prompt_text = ">>> |\\.\\.\\. |\\$ "
 copybutton_prompt_is_regexp = True
 copybutton_only_copy_prompt_lines = True
+html_static_path = ["_static"]
+html_css_files = ["jopt.css"]

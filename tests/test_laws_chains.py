@@ -25,3 +25,22 @@ def test_a_random_chain_obeys_the_laws(case):
 @given(chains())
 def test_many_random_chains_obey_the_laws(case):
     obeys(case)
+
+
+def obeys_on_a_mesh(case: Case) -> None:
+    check_transform(case.tx, needs=case.needs, params=case.like, laws="D1").assert_ok()
+
+
+@pytest.mark.multidevice
+@settings(derandomize=True, deadline=None, max_examples=3)
+@given(chains())
+def test_a_random_chain_is_the_same_on_eight_devices(case):
+    obeys_on_a_mesh(case)
+
+
+@pytest.mark.slow
+@pytest.mark.multidevice
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(chains())
+def test_many_random_chains_are_the_same_on_eight_devices(case):
+    obeys_on_a_mesh(case)
