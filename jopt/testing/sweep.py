@@ -17,7 +17,7 @@ from jopt.testing.check import check_schedule, check_transform
 from jopt.testing.law import chosen
 from jopt.testing.report import Report
 
-PER_PROCESS = 32  # names, whose programs a process keeps
+PER_PROCESS = 8  # names, whose programs a process keeps
 
 
 def sweep(
