@@ -231,3 +231,23 @@ def test_momentum_is_kept_in_the_dtype_asked_for():
 def _in_matrix(path, value):
     del value
     return any(getattr(key, "key", None) == "matrix" for key in path)
+
+
+def test_mars_orthogonalises_the_corrected_leaves_of_rank_two_alone():
+    p = {"cube": jnp.ones((2, 2, 3)), "w": jnp.ones((2, 3))}
+    g = jax.tree.map(lambda x: jnp.arange(1.0, 1.0 + x.size).reshape(x.shape), p)
+    tx = jopt.mars(1.0, variant="shampoo", eps=0.0)
+    plain = jopt.mars(1.0, eps=0.0)
+    u, like_adam = (t.update(g, t.init(p), p)[0] for t in (tx, plain))
+    np.testing.assert_array_equal(u["cube"], like_adam["cube"])
+    values = np.linalg.svd(u["w"], compute_uv=False) / np.sqrt(3 / 2)
+    assert ((values > 0.4) & (values < 1.3)).all()
+
+
+def test_muonh_holds_the_norm_of_each_matrix_of_a_stack():
+    p = {"w": jax.random.normal(jax.random.key(0), (2, 3, 4))}
+    g = {"w": jax.random.normal(jax.random.key(1), (2, 3, 4))}
+    tx = jopt.muonh(0.3, matrices=".")
+    u, _ = tx.update(g, tx.init(p), p)
+    before, after = (np.linalg.norm(x, axis=(1, 2)) for x in (p["w"], p["w"] + u["w"]))
+    np.testing.assert_allclose(after, before, rtol=1e-5)

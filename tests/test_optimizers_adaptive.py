@@ -159,3 +159,84 @@ def test_the_slope_of_a_bias_correction_is_finite_at_a_decay_of_zero():
 
     assert correction(jnp.float32(1.0)) == 1.0
     assert jnp.isfinite(jax.grad(correction)(jnp.float32(1.0)))
+
+
+def first_update(tx, g, p):
+    return tx.update(g, tx.init(p), p)[0]
+
+
+def test_amos_says_that_a_scale_must_be_above_zero():
+    tx = jopt.amos(0.1, eta=lambda name, leaf: 0.0)
+    with pytest.raises(ValueError, match=r"`eta` must be above 0, got 0.0 for `w`"):
+        tx.init({"w": jnp.ones((2, 3))})
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "scale"),
+    [
+        ("norm/scale", (4,), 1.0),
+        ("dense/bias", (4,), 0.5),
+        ("embed/table", (9, 8), 0.5),
+        ("conv/kernel", (2, 2, 4, 3), 0.25),
+    ],
+)
+def test_amos_expects_the_scales_of_the_authors(name, shape, scale):
+    g, p = {name: jnp.ones(shape)}, {name: jnp.zeros(shape)}
+    u = first_update(jopt.amos(0.5), g, p)[name]
+    np.testing.assert_allclose(u, np.full(shape, -0.5 * scale), rtol=1e-6)
+
+
+def test_amos_slows_down_by_itself():
+    tx, p = jopt.amos(0.1, eta=1.0), jnp.zeros(3)
+    state, sizes = tx.init(p), []
+    for _ in range(50):
+        u, state = tx.update(jnp.ones(3), state, p)
+        sizes.append(float(jnp.abs(u[0])))
+    assert sizes == sorted(set(sizes), reverse=True)
+
+
+def test_avagrad_starts_as_sgd_whatever_its_epsilon():
+    g = jnp.array([1e-3, 2.0, -40.0])
+    for eps in (1e-8, 0.1, 10.0):
+        u = first_update(jopt.avagrad(0.5, b1=0.0, eps=eps), g, jnp.zeros(3))
+        np.testing.assert_allclose(u, -0.5 * g, rtol=1e-5)
+
+
+def test_avagrad_does_not_move_an_entry_without_gradients_if_epsilon_is_zero():
+    tx, p = jopt.avagrad(0.1, eps=0.0), jnp.zeros(2)
+    _, state = tx.update(jnp.array([1.0, 0.0]), tx.init(p), p)
+    u, _ = tx.update(jnp.array([1.0, 1.0]), state, p)
+    assert float(u[0]) < 0
+    assert float(u[1]) == 0
+
+
+def test_swats_is_sgd_for_good_after_the_switch():
+    tx, p = jopt.swats(0.1, b1=0.0, threshold=1e-3), jnp.zeros(2)
+    state = tx.init(p)
+    for _ in range(2):
+        _, state = tx.update(jnp.array([2.0, -2.0]), state, p)
+    for size in (1e-3, 1e3):  # a rate of 0.05, found where the gradients were 2
+        u, state = tx.update(jnp.array([size, 0.0]), state, p)
+        np.testing.assert_allclose(u, [-0.05 * size, 0.0], rtol=1e-3)
+
+
+def test_swats_lets_the_rate_of_sgd_follow_the_schedule():
+    falling = jopt.piecewise_constant_schedule(0.1, {3: 0.1})
+    tx, p = jopt.swats(falling, b1=0.0, threshold=1e-3), jnp.zeros(2)
+    state, sizes = tx.init(p), []
+    for _ in range(4):
+        u, state = tx.update(jnp.array([2.0, -2.0]), state, p)
+        sizes.append(float(u[1]))
+    np.testing.assert_allclose(sizes[2:], [0.1, 0.01], rtol=1e-3)
+
+
+def test_gravity_bends_large_gradients_back():
+    g = jnp.array([0.1, 1.0, 10.0])
+    u = -first_update(jopt.gravity(1.0, alpha=0.0), g, jnp.zeros(3))
+    assert float(u[2]) < float(u[1]) < float(u[0])
+
+
+def test_gravity_is_at_the_authors_spread_at_first():
+    p = jnp.zeros(10_000)
+    u = first_update(jopt.gravity(0.1, alpha=0.5, beta=0.9), p, p)
+    np.testing.assert_allclose(u.std(), 0.5 * 1.9 / 3, rtol=0.03)

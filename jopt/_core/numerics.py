@@ -46,15 +46,23 @@ def times(x: jax.Array, number: Any) -> jax.Array:
 
 
 def average(new: jax.Array, old: jax.Array, decay: Any) -> jax.Array:
-    """The moving average `b * old + (1 - b) * new`, as `old + (1 - b)(new - old)`.
+    """The moving average `b * old + (1 - b) * new`, formed from the nearer of the two.
 
-    In this form it holds a steady value exactly, however near to 1 `b` is. The result
-    has the dtype of `old`; the arithmetic is that of `new`.
+    As `old + (1 - b)(new - old)`, and for `b` below a half as `new + b (old - new)`.
+    So it holds a steady value exactly, however near to 1 `b` is, and at a decay of 0 it
+    is `new` to the last digit, however large `old` was. The result has the dtype of
+    `old`; the arithmetic is that of `new`.
     """
 
     def lerp(new: jax.Array, old: jax.Array) -> jax.Array:
         old = old.astype(new.dtype)
-        return old + cast(decay.complement, new.dtype) * (new - old)
+        c = cast(decay.complement, new.dtype)
+        if isinstance(c, int | float):
+            return new + (1.0 - c) * (old - new) if c > 0.5 else old + c * (new - old)
+        near = c > 0.5
+        choose = jnp.where if jnp.ndim(near) else jax.lax.select  # any layout
+        nearer = choose(near, new, old)
+        return nearer + jnp.where(near, c - 1.0, c) * (new - old)
 
     return parts(lerp, new, old).astype(old.dtype)
 

@@ -173,7 +173,9 @@ def muon(
         rate, adam_b1, adam_b2, eps, adam_eps_root, weight_decay=adam_weight_decay
     )
 
-    return chain(partition({"matrix": matrix, "adamw": others}, _labels(matrices)))
+    return chain(
+        partition({"matrix": matrix, "adamw": others}, matrix_labels(matrices))
+    )
 
 
 @transform
@@ -275,8 +277,8 @@ def matrices(name: str, leaf: Any) -> bool:
     return len(leaf.shape) == 2 and _NOT_HIDDEN.search(name) is None
 
 
-def _labels(chosen: Mask) -> Callable[[PyTree], PyTree]:
-    """A function from parameters to the label of each leaf."""
+def matrix_labels(chosen: Mask) -> Callable[[PyTree], PyTree]:
+    """A function from parameters to the label of each leaf: "matrix" or "adamw"."""
     mask = matrices if chosen is None else chosen
 
     def labels(params: PyTree) -> PyTree:

@@ -1,6 +1,5 @@
 """Adam-mini: Adam with one second moment for each block of parameters."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -18,11 +17,10 @@ from jopt._core.types import (
     Pair,
     Switch,
 )
-from jopt.optimizers import moments
+from jopt.optimizers import blocks, moments
+from jopt.optimizers.blocks import BlockAxis
 from jopt.transforms.decay import add_decayed_weights
 from jopt.transforms.scale import scale_by_learning_rate
-
-BlockAxis = int | Callable[[str, jax.Array], int | None] | None
 
 
 @optimizer(rates=(1e-4, 3e-2), tags=("adaptive", "memory"))
@@ -120,7 +118,8 @@ def scale_by_adam_mini(
 
     def init(params):
         def slot(name: str, p: Any) -> jax.Array:
-            return _block_means(trees.real_zeros_like(p), _others(name, p, block_axis))
+            others = blocks.others(name, p, block_axis)
+            return blocks.means(trees.real_zeros_like(p), others)
 
         return optax.ScaleByAdamState(
             count=jnp.zeros((), jnp.int32),
@@ -129,8 +128,7 @@ def scale_by_adam_mini(
         )
 
     def second(g: jax.Array, v: jax.Array) -> jax.Array:
-        others = tuple(i for i in range(g.ndim) if v.shape[i] != g.shape[i])
-        return nx.average(_block_means(nx.square(g), others), v, b2)
+        return nx.average(blocks.means_like(nx.square(g), v), v, b2)
 
     def update(updates, state, params=None, **extra):
         del params, extra
@@ -143,32 +141,3 @@ def scale_by_adam_mini(
         return u, optax.ScaleByAdamState(t, moments.like(mu, state.mu), nu)
 
     return Pair(init, update)
-
-
-def _others(name: str, p: Any, block_axis: Any) -> tuple[int, ...]:
-    """The axes that are averaged over."""
-    ndim: int = len(p.shape)
-    axis: Any
-    if callable(block_axis):
-        axis = block_axis(name, p)
-    else:
-        axis = block_axis if ndim > 1 else None
-    if axis is None:
-        return tuple(range(ndim))
-    if not -ndim <= axis < ndim:
-        raise ValueError(
-            f"`block_axis` must be an axis of each leaf, got {axis} for `{name}` of "
-            f"shape {tuple(p.shape)}. Give a function `(name, leaf) -> axis or None`."
-        )
-    return tuple(i for i in range(ndim) if i != axis % ndim)
-
-
-def _block_means(square: jax.Array, others: tuple[int, ...]) -> jax.Array:
-    """The mean of each block, with axes of length 1; finite where squares are."""
-    if not square.size:
-        shape = [1 if i in others else n for i, n in enumerate(square.shape)]
-        return jnp.zeros(shape, square.dtype)
-    count = 1
-    for i in others:
-        count *= square.shape[i]
-    return jnp.sum(square / count, axis=others, keepdims=True)

@@ -6,6 +6,7 @@ import numpy as np
 import jopt
 from tests.case import DECAY, FADING, FREE, RATE, record, STEP, Vary
 from tests.certificates.record import PAPER, RAMP, RATES, Rows
+from tests.references.modern import newton_schulz, SIMPLE
 from tests.references.walk import Adam, at, stepped, total, walk
 
 
@@ -73,7 +74,8 @@ CASES = {
             "-translation_invariant -still -scale_invariant",
             needs="params grad_fn",
         ),
-        jopt.mars(FADING, corrected=".", eps=1e-4),
+        Vary(jopt.mars(FADING, corrected=".", eps=1e-4), memory=3),
+        Vary(jopt.mars(RATE, variant="shampoo"), "+matrix", memory=2),
         tags=MARS,
         memory=42 / 15,
     ),
@@ -134,6 +136,7 @@ def mars(
     plain=("b",),
     exact=False,
     clip=True,
+    orthogonal=(),
 ):
     adam, other, m = Adam(b1, b2), Adam(0.9, 0.95), {}
     before = {k: 0.0 * x for k, x in first.items()}
@@ -150,6 +153,9 @@ def mars(
             m[k] = b1 * m.get(k, 0.0) + (1 - b1) * c[k]
         u = {k: np.sign(m[k]) for k in p} if lion else adam(c)
         u |= other({k: g[k] for k in plain})
+        for k in orthogonal:
+            rows, cols = p[k].shape
+            u[k] = newton_schulz(m[k], (SIMPLE,) * 5) * max(1, cols / rows) ** 0.5
         return stepped(p, u, at(lr, t), weight_decay)
 
     return walk(first, grads, step)
@@ -235,6 +241,14 @@ CERTIFICATES = [
             (
                 {"learning_rate": 0.1, "variant": "lion", "corrected": "."},
                 {"lr": 0.1, "lion": True, "plain": ()},
+            ),
+            (
+                {"learning_rate": 0.1, "variant": "shampoo"},
+                {"lr": 0.1, "orthogonal": ("w",)},
+            ),
+            (
+                jopt.mars(RAMP, 0.5, variant="shampoo", weight_decay=0.1),
+                {"lr": RATES, "b1": 0.5, "orthogonal": ("w",), "weight_decay": 0.1},
             ),
         ],
         "tree",

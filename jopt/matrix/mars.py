@@ -1,6 +1,6 @@
-"""MARS: AdamW or Lion on gradients with reduced variance."""
+"""MARS: AdamW, Lion or Muon's direction on gradients with reduced variance."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 
@@ -15,6 +15,7 @@ from jopt._core.types import (
     PyTree,
     Switch,
 )
+from jopt.matrix.muon import scale_by_muon
 from jopt.optimizers.adam import scale_by_adam
 from jopt.transforms.decay import add_decayed_weights
 from jopt.transforms.mars import mars_correction
@@ -35,13 +36,13 @@ def mars(
     weight_decay: Switch = 0.0,
     mask: Mask = None,
     *,
-    variant: Literal["adamw", "lion"] = "adamw",
+    variant: Literal["adamw", "lion", "shampoo"] = "adamw",
     exact: bool = False,
     corrected: Mask = None,
     plain_b1: DecayRate = 0.9,
     plain_b2: DecayRate = 0.95,
 ) -> Transform:
-    """MARS: AdamW, or Lion, on gradients corrected by the change since the last one.
+    """MARS: AdamW or another on gradients corrected by the change since the last one.
 
     For training where the noise of the batch is what holds progress up. Each leaf that
     is corrected gets, with its own norm::
@@ -50,31 +51,34 @@ def mars(
         c = c / max(1, |c|)
         m = b1 * m + (1 - b1) * c
         v = b2 * v + (1 - b2) * c^2
-        u = m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)    # "lion": u = sign(m)
+        u = m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)
         params -= learning_rate * (u + weight_decay * params)
 
-    The other leaves get AdamW with `plain_b1` and `plain_b2`. For the authors' third
-    variant put `mars_correction` before `scale_by_muon`.
+    With `"lion"`, `u = sign(m)`. With `"shampoo"`, matrices with axes `(in, out)` get
+    `u = sqrt(max(1, out / in)) * orthogonalize(m)`, as in `muon`. The leaves that are
+    not corrected get AdamW with `plain_b1` and `plain_b2`.
 
     Args:
         learning_rate: A number >= 0, or a schedule of it. The authors take 3e-3, for
             "lion" a tenth of it.
         b1: Decay rate of the momentum, in [0, 1).
         b2: Decay rate of the second moment, in [0, 1).
-        eps: Added to the root of the second moment.
+        eps: Added to the root of the second moment; for "shampoo" also the least norm
+            that a matrix is divided by.
         gamma: How much of the change is added.
         weight_decay: Decoupled decay, multiplied by the learning rate.
         mask: Which leaves decay: see `jopt.masked`. Defaults to all.
-        variant: What follows the correction.
+        variant: What follows the correction. "shampoo" is for corrected leaves of rank
+            2; others that are corrected get AdamW all the same.
         exact: Whether to take the gradient before anew, on the present batch.
         corrected: Which leaves are corrected. Defaults to those of rank 2 and more.
         plain_b1: Decay rate of the momentum of the other leaves.
         plain_b2: Decay rate of the second moment of the other leaves.
 
     Returns:
-        A transform with three slots per parameter, two for "lion" and for the other
-        leaves. Its `update` needs `params` if it decays, and if `exact` also `grad_fn`,
-        which `jopt.make_step` passes.
+        A transform with three slots per parameter, two for "lion", for the matrices of
+        "shampoo" and for the other leaves. Its `update` needs `params` if it decays,
+        and if `exact` also `grad_fn`, which `jopt.make_step` passes.
 
     Example:
         >>> import jax.numpy as jnp
@@ -93,16 +97,24 @@ def mars(
         direction = chain(correct, ema(b1, debias=False), scale_by_sign())
     else:
         direction = chain(correct, scale_by_adam(b1, b2, eps))
+    parts = {"mars": direction, "plain": scale_by_adam(plain_b1, plain_b2, eps)}
+    if variant == "shampoo":
+        orthogonal = scale_by_muon(beta=b1, eps=eps, nesterov=False)
+        parts["matrix"] = chain(correct, orthogonal)
+
+    def label(yes: bool, p: Any) -> str:
+        if not yes:
+            return "plain"
+        return "matrix" if variant == "shampoo" and len(p.shape) == 2 else "mars"
 
     def labels(params: PyTree) -> PyTree:
         if corrected is None:
-            return jax.tree.map(lambda p: "mars" if p.ndim > 1 else "plain", params)
+            return jax.tree.map(lambda p: label(len(p.shape) > 1, p), params)
         chosen = select.resolve(corrected, params, "corrected")
-        return jax.tree.map(lambda yes: "mars" if yes else "plain", chosen)
+        return jax.tree.map(label, chosen, params)
 
-    plain = scale_by_adam(plain_b1, plain_b2, eps)
     return chain(
-        partition({"mars": direction, "plain": plain}, labels),
+        partition(parts, labels),
         add_decayed_weights(weight_decay, mask),
         scale_by_learning_rate(learning_rate),
     )
