@@ -10,12 +10,14 @@ from jopt.matrix.lowrank import (
     ScaleByApolloState as ScaleByApolloState,
     ScaleByGaloreState as ScaleByGaloreState,
 )
+from jopt.matrix.mars import mars as mars
 from jopt.matrix.muon import (
     matrices as matrices,
     muon as muon,
     scale_by_muon as scale_by_muon,
     ScaleByMuonState as ScaleByMuonState,
 )
+from jopt.matrix.muonh import muonh as muonh
 from jopt.matrix.newton_schulz import (
     ns_coefficients as ns_coefficients,
     orthogonalize as orthogonalize,

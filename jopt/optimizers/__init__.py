@@ -103,6 +103,11 @@ from jopt.optimizers.aggmo import (
     scale_by_aggmo as scale_by_aggmo,
     ScaleByAggmoState as ScaleByAggmoState,
 )
+from jopt.optimizers.amos import (
+    amos as amos,
+    scale_by_amos as scale_by_amos,
+    ScaleByAmosState as ScaleByAmosState,
+)
 from jopt.optimizers.amsgrad import (
     amsgrad as amsgrad,
     scale_by_amsgrad as scale_by_amsgrad,
@@ -115,6 +120,11 @@ from jopt.optimizers.asgd import (
     asgd as asgd,
     scale_by_asgd as scale_by_asgd,
     ScaleByAsgdState as ScaleByAsgdState,
+)
+from jopt.optimizers.avagrad import (
+    avagrad as avagrad,
+    scale_by_avagrad as scale_by_avagrad,
+    ScaleByAvagradState as ScaleByAvagradState,
 )
 from jopt.optimizers.bcos import (
     bcos as bcos,
@@ -180,6 +190,11 @@ from jopt.optimizers.grams import (
     grams as grams,
     scale_by_grams as scale_by_grams,
 )
+from jopt.optimizers.gravity import (
+    gravity as gravity,
+    scale_by_gravity as scale_by_gravity,
+    ScaleByGravityState as ScaleByGravityState,
+)
 from jopt.optimizers.hypergradient import (
     adam_hd as adam_hd,
     hypergradient_sgd as hypergradient_sgd,
@@ -214,7 +229,6 @@ from jopt.optimizers.madgrad import (
     MadgradState as MadgradState,
     scale_by_madgrad as scale_by_madgrad,
 )
-from jopt.optimizers.mars import mars as mars
 from jopt.optimizers.momo import (
     momo as momo,
     momo_adam as momo_adam,
@@ -337,6 +351,11 @@ from jopt.optimizers.sparse_adam import (
 from jopt.optimizers.stable_adamw import (
     scale_by_stable_adamw as scale_by_stable_adamw,
     stable_adamw as stable_adamw,
+)
+from jopt.optimizers.swats import (
+    scale_by_swats as scale_by_swats,
+    ScaleBySwatsState as ScaleBySwatsState,
+    swats as swats,
 )
 from jopt.optimizers.tam import (
     adatam as adatam,
