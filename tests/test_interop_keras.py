@@ -107,6 +107,21 @@ def test_the_average_begins_at_the_first_weights():
     assert seen == [0.0, -0.5]
 
 
+def test_weights_become_their_average():
+    options = {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2}
+    tx = keras.SGD(1.0, **options)
+    state, params, seen = tx.init(PARAMS), PARAMS, []
+    for _ in range(3):
+        updates, state = tx.update(PARAMS, state, params)
+        params = optax.apply_updates(params, updates)
+        seen.append(float(params["bias"][0]))
+    assert seen == [0.0, -0.5, -1.5]
+
+
+def test_without_an_average_nothing_is_overwritten():
+    assert keras.SGD(0.1, ema_overwrite_frequency=2) == keras.SGD(0.1)
+
+
 def test_embeddings_go_to_adam():
     params = {"Embedding": jnp.ones((2, 2)), "kernel": jnp.ones((2, 2))}
     state = keras.Muon().init(params)
@@ -128,7 +143,15 @@ def _leaves(tree):
     [
         ({"clipnorm": 1.0, "clipvalue": 1.0}, ValueError, "give one of `clipnorm`"),
         ({"clip": 1.0}, TypeError, "unknown argument `clip`"),
-        ({"ema_overwrite_frequency": 5}, ValueError, "averaged_params"),
+        (
+            {
+                "use_ema": True,
+                "ema_overwrite_frequency": 5,
+                "gradient_accumulation_steps": 2,
+            },
+            ValueError,
+            "averaged_params",
+        ),
     ],
 )
 def test_wrong_options_are_refused(options, error, message):
@@ -383,3 +406,34 @@ def test_five_steps_here_and_five_there_are_ten_here(name, with_torch):
     theirs = with_torch(on_there, name, half[-1], saved)
     bound = BOUNDS.get(name, 1e-9)
     assert relative_error([theirs], whole_run(tx)[-1:], first) < bound
+
+
+AVERAGED = {
+    "every step": {"ema_overwrite_frequency": 1},
+    "every third": {"ema_overwrite_frequency": 3, "ema_momentum": 0.75},
+    "accumulated": {"gradient_accumulation_steps": 2},
+    "both": {"gradient_accumulation_steps": 2, "ema_overwrite_frequency": 1},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["SGD", "AdamW", "Ftrl"])
+@pytest.mark.parametrize("options", AVERAGED.values(), ids=AVERAGED)
+def test_weights_are_overwritten_when_keras_does(name, options, with_torch):
+    options = {"use_ema": True} | options
+    path, _ = with_torch(there, name, options)
+    first, _ = PROBLEMS["tree"]()
+    assert (
+        relative_error(whole_run(getattr(keras, name)(0.1, **options)), path, first)
+        < 1e-9
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_an_average_that_was_overwritten_goes_on(with_torch):
+    options = {"use_ema": True, "ema_overwrite_frequency": 3}
+    path, saved = with_torch(there, "Adam", options)
+    tx, (first, _) = keras.Adam(0.1, **options), PROBLEMS["tree"]()
+    assert relative_error([second_half(tx, path[4], saved)], path[-1:], first) < 1e-9
