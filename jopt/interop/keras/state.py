@@ -93,7 +93,7 @@ def load_state(
                 f"`name_map` has {name!r}, which is no leaf of `params`. Leaves: "
                 f"{', '.join(known)}."
             )
-    pairs = variables.items() if isinstance(variables, Mapping) else variables
+    pairs: Any = variables.items() if isinstance(variables, Mapping) else variables
     entries, numbers = _sorted(pairs, name_map)
     beta = _muon_momentum(tx)
     for own in entries.values():
