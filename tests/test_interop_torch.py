@@ -17,7 +17,7 @@ from tests.references.problem import PROBLEMS, relative_error, trajectory
 
 VALUES = stored.read(stored.SCHEDULES)["values"]
 RUNS = stored.read(stored.OPTIMIZERS)["runs"]
-OURS = [c for c in catalogue.PACKAGED if c.source.startswith("torch.optim.")]
+OURS = [c for c in catalogue.PACKAGED if c.source.rpartition(".")[0] == "torch.optim"]
 NAMES = ["b", "w"]
 
 
