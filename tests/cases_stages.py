@@ -63,6 +63,7 @@ STAGES: dict[str, list[Case]] = {
         jopt.ema_params(0.9),
         jopt.ema_params(0.9, debias=False),
         jopt.ema_params(0.9, warmup=True, start_step=2),
+        jopt.ema_params(0.5, debias=False, sync_period=2),
         tags=FREE,
         needs="params",
         memory=1,

@@ -54,6 +54,13 @@ def test_average_from_the_initial_parameters():
     )
 
 
+def test_parameters_become_the_average_every_other_step():
+    seen, state = walk(ema(decay=0.5, debias=False, sync_period=2), 4)
+    average = jopt.averaged_params(state, seen[-1])
+    assert first(seen[2]) == pytest.approx((1.0 + 0.9 + 2 * 0.7) / 4)
+    assert first(seen[4]) == pytest.approx(first(average))
+
+
 def test_warmup_lengthens_the_average():
     seen, state = walk(ema(decay=0.999, debias=False, warmup=True), 5)
     wanted = first(seen[0])

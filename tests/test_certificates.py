@@ -47,7 +47,8 @@ def schedule_error(certificate, values):
 
 def error(certificate, path):
     first, grads = certificate.start()
-    ours, _ = trajectory(certificate.tx, first, grads, extra=certificate.extra)
+    more = {"extra": certificate.extra, "read": certificate.read}
+    ours, _ = trajectory(certificate.tx, first, grads, **more)
     return relative_error(stored.kept(ours), path, first)
 
 

@@ -50,6 +50,17 @@ def test_at_construction(build, error, message):
     ("update", "error", "message"),
     [
         (
+            lambda tx, s: tx.update(PARAMS),
+            TypeError,
+            r"`tx.update`: missing.*'state'. Call `tx.update\(grads, state, params\)`",
+        ),
+        (
+            lambda tx, s: tx.update(PARAMS, s, PARAMS, 1.0),
+            TypeError,
+            r"too many positional arguments. Call .*further ones by name",
+        ),
+        (lambda tx, s: tx.init(), TypeError, r"`tx.init`: missing.*'params'"),
+        (
             lambda tx, s: tx.update({"w": PARAMS["w"]}, s, PARAMS),
             ValueError,
             r"`updates` lacks \['b'\]",

@@ -1,6 +1,11 @@
 """Keras's dialect: the same numbers as stored and live runs of Keras, and its state."""
 
+import importlib.util
 import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -102,6 +107,21 @@ def test_the_average_begins_at_the_first_weights():
     assert seen == [0.0, -0.5]
 
 
+def test_weights_become_their_average():
+    options = {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2}
+    tx = keras.SGD(1.0, **options)
+    state, params, seen = tx.init(PARAMS), PARAMS, []
+    for _ in range(3):
+        updates, state = tx.update(PARAMS, state, params)
+        params = optax.apply_updates(params, updates)
+        seen.append(float(params["bias"][0]))
+    assert seen == [0.0, -0.5, -1.5]
+
+
+def test_without_an_average_nothing_is_overwritten():
+    assert keras.SGD(0.1, ema_overwrite_frequency=2) == keras.SGD(0.1)
+
+
 def test_embeddings_go_to_adam():
     params = {"Embedding": jnp.ones((2, 2)), "kernel": jnp.ones((2, 2))}
     state = keras.Muon().init(params)
@@ -123,7 +143,15 @@ def _leaves(tree):
     [
         ({"clipnorm": 1.0, "clipvalue": 1.0}, ValueError, "give one of `clipnorm`"),
         ({"clip": 1.0}, TypeError, "unknown argument `clip`"),
-        ({"ema_overwrite_frequency": 5}, ValueError, "averaged_params"),
+        (
+            {
+                "use_ema": True,
+                "ema_overwrite_frequency": 5,
+                "gradient_accumulation_steps": 2,
+            },
+            ValueError,
+            "averaged_params",
+        ),
     ],
 )
 def test_wrong_options_are_refused(options, error, message):
@@ -174,6 +202,11 @@ STATES = {
     "Nadam": {},
     "Lion": {},
     "Lamb": {"weight_decay": 0.1},
+    # powers of two, because Keras rounds these arguments to float32
+    "Adafactor": {"beta_2_decay": -0.75, "epsilon_2": 2.0**-10},
+    "Ftrl": {"l1_regularization_strength": 0.1, "weight_decay": 0.1},
+    "Muon": {},
+    "ScheduleFreeAdamW": {"warmup_steps": 4, "weight_decay": 0.1},
 }
 
 
@@ -193,7 +226,8 @@ def test_the_state_goes_there_and_comes_back(name):
         saved = keras.to_variables(state, name, name_map=NAMES)
         again = keras.load_state(saved, tx, first, name_map=NAMES)
         kept, found = jax.tree.map(np.asarray, (_slots(state), _slots(again)))
-    jax.tree.map(np.testing.assert_array_equal, kept, found)
+    for a, b in zip(kept, found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-15)  # Muon's sum becomes an average
 
 
 def _slots(state):
@@ -243,48 +277,163 @@ def test_the_average_without_schedule_weighs_every_step_alike():
 
 # -- with Keras ----------------------------------------------------------------------
 
-LIVE = STATES | {
-    # powers of two, because Keras rounds these arguments to float32
-    "Adafactor": {"beta_2_decay": -0.75, "epsilon_2": 2.0**-10},
-    "Ftrl": {"l1_regularization_strength": 0.1, "weight_decay": 0.1},
-    "Muon": {},
-}
-WITHOUT_STATE = set(LIVE) - set(STATES)
+RUN = """
+import sys
+import keras, numpy as np
+from tests.test_interop_keras import STATES, there
+name, folder = sys.argv[1:]
+path, saved = there(keras, np.asarray, name, STATES[name])
+path = {f"{t} {k}": x for t, p in enumerate(path) for k, x in p.items()}
+np.savez(folder + "/path.npz", **path)
+np.savez(folder + "/saved.npz", *[x for _, x in saved], paths=[p for p, _ in saved])
+"""
+WITH_JAX = {"ScheduleFreeAdamW"}  # see `schedule_free`
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", LIVE)
-def test_five_steps_there_and_five_here_are_ten_there(name):
-    os.environ.setdefault("KERAS_BACKEND", "torch")
-    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-    pytest.importorskip("torch")
-    theirs = pytest.importorskip("keras")
-    pytorch = pytest.importorskip("torch")
-    first, grads = PROBLEMS["tree"]()
+@contextmanager
+def in_float64(theirs):
+    """Keras in float64, means and maxima included: it takes those in float32."""
+    dtypes = importlib.import_module("keras.src.backend.common.dtypes")
+    narrow = dtypes.result_type
+
+    def result_type(*args):
+        wide = any("float64" in str(arg) for arg in args)  # a name, or PyTorch's
+        return "float64" if wide else narrow(*args)
+
     theirs.config.set_floatx("float64")
     try:
-        optimizer = getattr(theirs.optimizers, name)(0.1, **LIVE[name])
+        with mock.patch.object(dtypes, "result_type", result_type):
+            yield
+    finally:
+        theirs.config.set_floatx("float32")
+
+
+def there(theirs, tensor, name, options):
+    """Ten steps of Keras: the variables after each, the optimizer's after five."""
+    first, grads = PROBLEMS["tree"]()
+    with in_float64(theirs):
+        optimizer = getattr(theirs.optimizers, name)(0.1, **options)
         variables = [theirs.Variable(first[k], name=k, dtype="float64") for k in NAMES]
         path = []
         for t, g in enumerate(grads):
             if t == 5:
-                saved = {v.path: v.numpy().copy() for v in optimizer.variables}
-            optimizer.apply([pytorch.tensor(g[k]) for k in NAMES], variables)
-            path.append({v.name: v.numpy().copy() for v in variables})
-    finally:
-        theirs.config.set_floatx("float32")
-    tx = getattr(keras, name)(0.1, **LIVE[name])
+                saved = [(v.path, np.array(v)) for v in optimizer.variables]
+            optimizer.apply([tensor(g[k]) for k in NAMES], variables)
+            path.append({v.name: np.array(v) for v in variables})
+    return path, saved
+
+
+@pytest.fixture
+def with_torch():
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+    tensor = pytest.importorskip("torch").tensor
+    theirs = pytest.importorskip("keras")
+    return lambda run, *args: run(theirs, tensor, *args)
+
+
+def with_jax(name, folder):
+    """In a process of its own: Keras chooses its backend on import."""
+    if importlib.util.find_spec("keras") is None:
+        pytest.skip("needs keras")
+    settings = {"KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"}
+    call = [sys.executable, "-c", RUN, name, str(folder)]
+    subprocess.run(call, check=True, env=os.environ | settings)
+    flat, saved = np.load(folder / "path.npz"), np.load(folder / "saved.npz")
+    path = [{k: flat[f"{t} {k}"] for k in NAMES} for t in range(10)]
+    return path, [(str(p), saved[f"arr_{i}"]) for i, p in enumerate(saved["paths"])]
+
+
+def whole_run(tx):
+    """Ten steps here."""
+    path, _ = trajectory(tx, *PROBLEMS["tree"]())
+    return path
+
+
+def second_half(tx, half, saved):
+    """The last of five steps here after five there."""
     with jax.enable_x64(True):
-        given = [jax.tree.map(jnp.asarray, g) for g in grads]
-        if name in WITHOUT_STATE:
-            start = jax.tree.map(jnp.asarray, first)
-            ours, _ = run(tx, start, tx.init(start), given)
-        else:
-            half = jax.tree.map(jnp.asarray, path[4])
-            state = keras.load_state(saved, tx, half, name_map=NAMES)
-            ours, _ = run(tx, half, state, given[5:])
-    ours = jax.tree.map(np.asarray, ours)
-    # Keras adds 1e-7 to the norm of Muon's momentum; here it is the least norm
-    bound = 1e-6 if name == "Muon" else 1e-9
-    assert relative_error([ours], [path[-1]], first) < bound
+        _, grads = jax.tree.map(jnp.asarray, PROBLEMS["tree"]())
+        half = jax.tree.map(jnp.asarray, half)
+        state = keras.load_state(saved, tx, half, name_map=NAMES)
+        ours, _ = run(tx, half, state, grads[5:])
+    return jax.tree.map(np.asarray, ours)
+
+
+# Keras adds 1e-7 to the norm of Muon's momentum; here it is the least norm
+BOUNDS = {"Muon": 1e-6}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", STATES)
+def test_five_steps_there_and_five_here_are_ten_there(name, request, tmp_path):
+    if name in WITH_JAX:
+        path, saved = with_jax(name, tmp_path)
+    else:
+        path, saved = request.getfixturevalue("with_torch")(there, name, STATES[name])
+    tx, (first, _) = getattr(keras, name)(0.1, **STATES[name]), PROBLEMS["tree"]()
+    bound = BOUNDS.get(name, 1e-9)
+    assert relative_error(whole_run(tx), path, first) < bound
+    assert relative_error([second_half(tx, path[4], saved)], path[-1:], first) < bound
+
+
+def on_there(theirs, tensor, name, half, saved):
+    """The last of five steps of Keras, from the arrays of `to_variables`."""
+    _, grads = PROBLEMS["tree"]()
+    with in_float64(theirs):
+        optimizer = getattr(theirs.optimizers, name)(0.1, **STATES[name])
+        variables = [theirs.Variable(half[k], name=k, dtype="float64") for k in NAMES]
+        optimizer.build(variables)
+        factors = iter([saved[k] for k in ("w_r", "w_c") if k in saved])
+        for v in optimizer.variables:
+            if v.name in saved:
+                v.assign(saved[v.name])
+            elif v.name in NAMES and len(v.shape):  # Adafactor's two, by their order
+                v.assign(next(factors))
+        for g in grads[5:]:
+            optimizer.apply([tensor(g[k]) for k in NAMES], variables)
+        return {v.name: np.array(v) for v in variables}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["Adam", "Adafactor", "Ftrl", "Muon"])
+def test_five_steps_here_and_five_there_are_ten_here(name, with_torch):
+    tx, (first, grads) = getattr(keras, name)(0.1, **STATES[name]), PROBLEMS["tree"]()
+    half, state = trajectory(tx, first, grads[:5])
+    saved = keras.to_variables(state, name, name_map=NAMES)
+    theirs = with_torch(on_there, name, half[-1], saved)
+    bound = BOUNDS.get(name, 1e-9)
+    assert relative_error([theirs], whole_run(tx)[-1:], first) < bound
+
+
+AVERAGED = {
+    "every step": {"ema_overwrite_frequency": 1},
+    "every third": {"ema_overwrite_frequency": 3, "ema_momentum": 0.75},
+    "accumulated": {"gradient_accumulation_steps": 2},
+    "both": {"gradient_accumulation_steps": 2, "ema_overwrite_frequency": 1},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["SGD", "AdamW", "Ftrl"])
+@pytest.mark.parametrize("options", AVERAGED.values(), ids=AVERAGED)
+def test_weights_are_overwritten_when_keras_does(name, options, with_torch):
+    options = {"use_ema": True} | options
+    path, _ = with_torch(there, name, options)
+    first, _ = PROBLEMS["tree"]()
+    assert (
+        relative_error(whole_run(getattr(keras, name)(0.1, **options)), path, first)
+        < 1e-9
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_an_average_that_was_overwritten_goes_on(with_torch):
+    options = {"use_ema": True, "ema_overwrite_frequency": 3}
+    path, saved = with_torch(there, "Adam", options)
+    tx, (first, _) = keras.Adam(0.1, **options), PROBLEMS["tree"]()
+    assert relative_error([second_half(tx, path[4], saved)], path[-1:], first) < 1e-9

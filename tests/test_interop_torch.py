@@ -17,7 +17,7 @@ from tests.references.problem import PROBLEMS, relative_error, trajectory
 
 VALUES = stored.read(stored.SCHEDULES)["values"]
 RUNS = stored.read(stored.OPTIMIZERS)["runs"]
-OURS = [c for c in catalogue.PACKAGED if c.source.startswith("torch.optim.")]
+OURS = [c for c in catalogue.PACKAGED if c.source.rpartition(".")[0] == "torch.optim"]
 NAMES = ["b", "w"]
 
 
@@ -316,3 +316,53 @@ def test_a_state_from_here_goes_on_in_pytorch():
     ours = {k: p.detach().numpy() for k, p in zip(NAMES, leaves, strict=True)}
     whole = jax.tree.map(np.asarray, whole)
     assert relative_error([ours], [whole], first) < 1e-9
+
+
+@pytest.fixture(scope="module")
+def sparse_run():
+    """Ten steps of PyTorch with sparse gradients, and its state after five."""
+    pytorch = pytest.importorskip("torch")
+    first, grads = PROBLEMS["rows"]()
+    grads[3] = jax.tree.map(np.zeros_like, grads[3])  # a step without any row
+    leaves = [pytorch.nn.Parameter(pytorch.tensor(first[k])) for k in NAMES]
+    optimizer = pytorch.optim.SparseAdam(leaves, lr=0.1, betas=(0.8, 0.9), eps=1e-3)
+    path = []
+    for t, g in enumerate(grads):
+        if t == 5:
+            saved = copy.deepcopy(optimizer.state_dict())
+        for p, k in zip(leaves, NAMES, strict=True):
+            p.grad = pytorch.tensor(g[k]).to_sparse(1)
+        optimizer.step()
+        now = [p.detach().numpy().copy() for p in leaves]
+        path.append(dict(zip(NAMES, now, strict=True)))
+    return first, grads, path, saved
+
+
+SPARSE = torch.SparseAdam(0.1, (0.8, 0.9), 1e-3)
+
+
+def test_the_sparse_problem_has_rows_without_gradient():
+    _, grads = PROBLEMS["rows"]()
+    still = np.array([[not row.any() for row in g["w"]] for g in grads])
+    assert still.any(0).all() and not still.all(0).any()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_rows_without_gradient_rest_as_with_sparse_gradients(sparse_run):
+    first, grads, path, _ = sparse_run
+    ours, _ = trajectory(SPARSE, first, grads)
+    assert relative_error(ours, path, first) < 1e-9
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_sparse_run_goes_on_here(sparse_run):
+    first, grads, path, saved = sparse_run
+    with jax.enable_x64(True):
+        half = jax.tree.map(jnp.asarray, path[4])
+        state = torch.load_state(saved, SPARSE, half, name_map=NAMES)
+        rest = [jax.tree.map(jnp.asarray, g) for g in grads[5:]]
+        ours, _ = run(SPARSE, half, state, rest)
+    ours = jax.tree.map(np.asarray, ours)
+    assert relative_error([ours], path[-1:], first) < 1e-9

@@ -1,10 +1,14 @@
 """A first optimizer for given parameters."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import pytest
 
 import jopt
+
+PAGE = Path(__file__).parents[1] / "docs" / "choose.md"
 
 
 def shapes(*shape, dtype=jnp.float32, name="kernel"):
@@ -56,3 +60,36 @@ def test_an_unknown_task_names_the_known_ones():
 def test_nothing_to_optimize_is_told():
     with pytest.raises(ValueError, match="no floating point parameters"):
         jopt.recommend({"steps": jnp.zeros((), jnp.int32)})
+
+
+def rows_of_the_page():
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+@pytest.mark.parametrize(
+    "situation, options, names",
+    [
+        ("nothing known", {}, ["adamw"]),
+        ("a language model", {"task": "language"}, ["adamw", "muon"]),
+        ("images with a transformer", {"task": "images"}, ["adamw"]),
+        ("images with a ConvNet", {"task": "images"}, ["sgd"]),
+        ("fine-tuning", {"task": "fine-tuning"}, ["adamw"]),
+        ("memory is short", {"memory": "short"}, ["adafactor"]),
+        ("length of training not", {"tune": False}, ["schedule_free_adamw"]),
+        ("no time to search", {"tune": False, "steps": 9}, ["prodigy"]),
+    ],
+)
+def test_the_page_of_choices_says_the_same(situation, options, names):
+    advice = str(jopt.recommend(shapes(8, 8), **options))
+    (row,) = [row for row in rows_of_the_page() if row[0].startswith(situation)]
+    assert all(f"{name}(" in advice for name in names)
+    assert all(f"`{name}" in row[1] for name in names)
+
+
+def test_what_the_page_calls_absent_is_absent():
+    absent = [row for row in rows_of_the_page() if row[-1] == "not in jopt yet"]
+    titles = [row[1] if row[0][0].isdigit() else row[0] for row in absent]
+    words = {word for title in titles for word in title.lower().split()}
+    assert absent and words & set(jopt.list_optimizers()) == set()

@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import functools as ft
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, cast, NamedTuple, ParamSpec
 
@@ -116,6 +117,28 @@ def watch_init(watch: Callable[[Spec, PyTree], None]) -> Iterator[None]:
         _watching.reset(token)
 
 
+def _called(call: str) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
+    """Make a wrong number of arguments an error that names the call to make."""
+
+    def decorate(method: Callable[P, Any]) -> Callable[P, Any]:
+        takes, name = inspect.signature(method), f"tx.{method.__name__}"
+
+        @ft.wraps(method)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> Any:
+            try:
+                return method(*args, **kwargs)
+            except TypeError:
+                try:
+                    takes.bind(*args, **kwargs)
+                except TypeError as error:
+                    raise TypeError(f"`{name}`: {error}. Call {call}.") from None
+                raise
+
+        return checked
+
+    return decorate
+
+
 class Runner:
     """The functions behind a transform; built on first use, not on unflattening."""
 
@@ -167,9 +190,11 @@ class Runner:
             child.runner.has_foreign for child in inner if isinstance(child, Transform)
         )
 
+    @_called("`tx.init(params)`")
     def init(self, params: PyTree) -> PyTree:
         return boundary.guarded_init(self, params)
 
+    @_called("`tx.update(grads, state, params)`, with any further ones by name")
     def update(
         self, updates: PyTree, state: PyTree, params: PyTree = None, **extra: Any
     ) -> tuple[PyTree, PyTree]:

@@ -35,6 +35,8 @@ def fill(
     def slot(field: str, path: str, old: Any) -> jax.Array:
         name = _leaf_of(path, entries)
         key = next((k for k in fields[field] if k in entries[name]), None)
+        if key is None and not old.size:
+            return old  # a slot that this leaf does not use
         if key is None:
             raise ValueError(
                 f"`{name}` has no {_either(fields[field])} for the slot `{field}`; it "

@@ -40,16 +40,19 @@ def ema_params(
     debias: bool = True,
     warmup: bool = False,
     start_step: Steps = 0,
+    sync_period: Steps = 0,
     accumulator_dtype: DTypeLike | None = None,
 ) -> Pair:
     """Keep a moving average of the parameters, as they are after each step.
 
-    Updates pass unchanged. It takes `params + updates` for the new parameters, so place
-    it last in a chain; inside `accumulate` it counts optimizer steps. Evaluate with
-    `averaged_params(state, params)`. After the t-th step::
+    Updates pass unchanged, unless `sync_period` is given. It takes `params + updates`
+    for the new parameters, so place it last in a chain; inside `accumulate` it counts
+    optimizer steps. Evaluate with `averaged_params(state, params)`. After the t-th
+    step::
 
         b = min(decay, t / (9 + t)) if warmup, else decay
         ema = b ema + (1 - b) params, over its weight 1 - b^t if debias
+        params = ema, if sync_period divides t
 
     Args:
         decay: Decay of the average, in [0, 1): it spans about `1 / (1 - decay)` steps.
@@ -57,6 +60,8 @@ def ema_params(
             after steps 1 to t only. Else it starts from the initial ones.
         warmup: Whether to begin with a shorter average, which lengthens with time.
         start_step: The step up to which the average is the parameters themselves.
+        sync_period: Steps between two at which the parameters become the average;
+            0 for never. Nothing may change the update after it.
         accumulator_dtype: Dtype of the average. Defaults to that of each parameter,
             float32 or wider.
 
@@ -106,6 +111,8 @@ def ema_params(
             params,
             updates,
         )
+        if sync_period:
+            updates = landed(count % sync_period == 0, updates, ema, params)
         return updates, EmaParamsState(count, weight, ema)
 
     return Pair(init, update)
@@ -184,12 +191,7 @@ def lookahead(
             return jnp.where(sync, towards(slow, applied(p, u), a), slow)
 
         slow = jax.tree.map(ahead, state.slow_params, params, updates)
-        out = jax.tree.map(
-            lambda u, s, p: jnp.where(sync, (s - p.astype(s.dtype)).astype(u.dtype), u),
-            updates,
-            slow,
-            params,
-        )
+        out = landed(sync, updates, slow, params)
         if reset_state:
             inner_state = jax.tree.map(
                 lambda new, old: jnp.where(sync, new.astype(old.dtype), old),
@@ -300,6 +302,16 @@ def applied(param: jax.Array, update: jax.Array) -> jax.Array:
         return new
     info = jnp.finfo(param.dtype)  # XLA may leave out a cast to it and back
     return lax.reduce_precision(new, info.nexp, info.nmant)
+
+
+def landed(due: jax.Array, updates: PyTree, goal: PyTree, params: PyTree) -> PyTree:
+    """The updates, or where it is time those that take the parameters to a goal."""
+    return jax.tree.map(
+        lambda u, s, p: jnp.where(due, (s - p.astype(s.dtype)).astype(u.dtype), u),
+        updates,
+        goal,
+        params,
+    )
 
 
 def copied(param: Any, dtype: DTypeLike | None) -> jax.Array:

@@ -58,9 +58,8 @@ def measure() -> page.Measured:
     for c in catalogue.CERTIFICATES:
         first, grads = c.start()
         paths[c.id] = c.transcribed() if c.transcription else packages.run(c)["path"]
-        errors[c.id] = relative_error(
-            trajectory(c.tx, first, grads, extra=c.extra)[0], paths[c.id], first
-        )
+        ours, _ = trajectory(c.tx, first, grads, extra=c.extra, read=c.read)
+        errors[c.id] = relative_error(ours, paths[c.id], first)
     known = {c.id: c for c in catalogue.CERTIFICATES}
     optax = {
         p.certificate: p.error(stored.kept(paths[p.certificate]), known[p.certificate])

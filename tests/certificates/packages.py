@@ -97,6 +97,8 @@ def run(certificate: Certificate) -> dict[str, Any]:
     with in_float64():
         if package(certificate.source) == "keras":
             return {"path": _keras(certificate)}
+        if certificate.source.endswith(".AveragedModel"):
+            return {"path": _averaged(certificate)}
         return _torch(certificate)
 
 
@@ -111,17 +113,49 @@ def _torch(certificate: Certificate) -> dict[str, Any]:
     if averages:
         optimizer.train()
     path = []
+    for _ in _steps(optimizer, params, grads, rate):
+        path.append(_read(first, params))
+    if not averages:
+        return {"path": path}
+    optimizer.eval()
+    return {"path": path, "averaged": _read(first, params)}
+
+
+def _steps(
+    optimizer: Any, params: list[Any], grads: list[Any], rate: Callable[..., Any]
+) -> Iterator[None]:
+    """All steps, one after the other."""
+    import torch
+
     for t, g in enumerate(grads):
         for p, leaf in zip(params, _leaves(g, lambda x: x), strict=True):
             p.grad = torch.tensor(leaf.T.copy())
         for group in optimizer.param_groups:
             group["lr"] = rate(t, group.get("lr"))
         optimizer.step()
-        path.append(_read(first, params))
-    if not averages:
-        return {"path": path}
-    optimizer.eval()
-    return {"path": path, "averaged": _read(first, params)}
+        yield
+
+
+def _averaged(certificate: Certificate) -> list[Any]:
+    """The average of the parameters on the way of SGD, after each step."""
+    import torch
+
+    first, grads = certificate.start()
+    settings, rate = _rates(certificate.settings)
+    params = _leaves(first, lambda x: torch.nn.Parameter(torch.tensor(x.T.copy())))
+    model = torch.nn.ParameterList(params)
+    how = {}
+    if "decay" in settings:
+        average = load(
+            certificate.source.replace("AveragedModel", "get_ema_multi_avg_fn")
+        )
+        how["multi_avg_fn"] = average(settings["decay"])
+    averaged = load(certificate.source)(model, **how)
+    path = []
+    for _ in _steps(torch.optim.SGD(params, settings["lr"]), params, grads, rate):
+        averaged.update_parameters(model)
+        path.append(_read(first, list(averaged.module)))
+    return path
 
 
 def _keras(certificate: Certificate) -> list[Any]:

@@ -19,7 +19,10 @@ others: the official one where it installs, else a sound one, else a transcripti
 the paper in NumPy that shares nothing with jopt. Both sides compute in float64, on
 heavy-tailed gradients (Student's t with 1.5 degrees of freedom).
 
-The error of an optimizer is the greatest difference between the two runs, in any
+So are wrappers, averages of parameters and stages with a rule of their own, around or
+behind an optimizer. Of an average it is the average that is compared.
+
+The error of a run is the greatest difference between the two runs, in any
 coordinate at any step, over the greatest distance that the source travels from the
 start. That of a schedule is the greatest difference over the greatest value. The bound
 is 1e-9 for all; most errors are a few roundings.
@@ -119,7 +122,7 @@ def _summary(measured: Measured) -> Iterator[str]:
     names = {c.optimizer for c in catalogue.CERTIFICATES}
     yield (
         f"{len(catalogue.CERTIFICATES)} certificates of {len(names)} optimizers and "
-        f"{len(schedules.SCHEDULES)} of {len(schedules.TABLE)} schedules; "
+        f"stages and {len(schedules.SCHEDULES)} of {len(schedules.TABLE)} schedules; "
         f"{others} of them against code by others. The worst error is {worst:.1e}.\n"
     )
     rows = []
@@ -128,7 +131,9 @@ def _summary(measured: Measured) -> Iterator[str]:
         sources = dict.fromkeys(_source(c.source) for c in own)
         error = max(measured.optimizers[c.id] for c in own)
         rows.append([f"`{name}`", str(len(own)), f"{error:.1e}", ", ".join(sources)])
-    yield from _table(["optimizer", "settings", "worst error", "sources"], rows)
+    yield from _table(
+        ["optimizer or stage", "settings", "worst error", "sources"], rows
+    )
 
 
 def _source(source: str) -> str:

@@ -25,6 +25,7 @@ class Certificate(NamedTuple):
     problem: str = "vector"
     transcription: Callable[..., Any] | None = None
     extra: Callable[[Any, Any], dict[str, Any]] | None = None
+    read: Callable[[Any, Any], Any] | None = None
 
     def start(self) -> Problem:
         """First parameters, and the gradients of every step."""
@@ -41,7 +42,8 @@ class Rows(NamedTuple):
 
     A transcription takes the first parameters, the gradients and the settings, and
     returns the parameters after each step. `extra` makes the further arguments of
-    jopt's update, such as `value`, from parameters and gradient.
+    jopt's update, such as `value`, from parameters and gradient. `read` takes from
+    state and parameters what is compared, if it is not the parameters.
     """
 
     optimizer: str
@@ -50,6 +52,7 @@ class Rows(NamedTuple):
     problem: str = "vector"
     transcription: Callable[..., Any] | None = None
     extra: Callable[[Any, Any], dict[str, Any]] | None = None
+    read: Callable[[Any, Any], Any] | None = None
 
 
 RAMP = jopt.linear_schedule(0.2, 0.02, 8)

@@ -16,6 +16,7 @@ import optax
 Tree = Any
 Problem = tuple[Tree, list[Tree]]
 Extra = Callable[[Tree, Tree], dict[str, Any]]
+Read = Callable[[Tree, Tree], Tree]
 
 
 def vector(steps: int = 12, size: int = 7) -> Problem:
@@ -77,16 +78,20 @@ PROBLEMS = {
 }
 
 
-@partial(jax.jit, static_argnames="extra")
+@partial(jax.jit, static_argnames=("extra", "read"))
 def _run(
-    tx: Any, params: Tree, grads: Tree, extra: Extra | None = None
+    tx: Any,
+    params: Tree,
+    grads: Tree,
+    extra: Extra | None = None,
+    read: Read | None = None,
 ) -> tuple[Tree, Tree]:
     def step(carry: tuple[Tree, Tree], g: Tree) -> tuple[tuple[Tree, Tree], Tree]:
         params, state = carry
         more = extra(params, g) if extra else {}
         updates, state = tx.update(g, state, params, **more)
         params = optax.apply_updates(params, updates)
-        return (params, state), params
+        return (params, state), read(state, params) if read else params
 
     (_, state), path = jax.lax.scan(step, (params, tx.init(params)), grads)
     return path, state
@@ -98,12 +103,14 @@ def trajectory(
     grads: list[Tree],
     precision: str = "strict",
     extra: Extra | None = None,
+    read: Read | None = None,
 ) -> tuple[list[Tree], Tree]:
     """The parameters after each step, and the last state, in float64.
 
     A transform of jopt is an argument of the compiled run, so that settings which
     differ in numbers alone share it. One of optax is closed over. `extra` makes further
-    arguments of the update from parameters and gradient.
+    arguments of the update from parameters and gradient. `read` takes from state and
+    parameters what is looked at in their place, such as an average.
     """
     rank = "raise" if precision == "strict" else "allow"
     run = _run if _is_value(tx) else _closed(tx)
@@ -113,7 +120,8 @@ def trajectory(
         jax.numpy_rank_promotion(rank),
     ):
         stacked = jax.tree.map(lambda *g: jnp.stack(g), *grads)
-        path, state = run(tx, jax.tree.map(jnp.asarray, first), stacked, extra=extra)
+        start = jax.tree.map(jnp.asarray, first)
+        path, state = run(tx, start, stacked, extra=extra, read=read)
     path = jax.tree.map(np.asarray, path)
     return [jax.tree.map(lambda x, i=i: x[i], path) for i in range(len(grads))], state
 
@@ -124,8 +132,8 @@ def _is_value(tx: Any) -> bool:
 
 
 def _closed(tx: Any) -> Any:
-    def run(_: Any, params: Tree, grads: Tree, extra: Extra | None) -> Any:
-        closed = partial(_run.__wrapped__, tx, extra=extra)
+    def run(_: Any, params: Tree, grads: Tree, **functions: Any) -> Any:
+        closed = partial(_run.__wrapped__, tx, **functions)
         return jax.jit(closed)(params, grads)
 
     return run

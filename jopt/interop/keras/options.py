@@ -40,11 +40,7 @@ def finished(
     steps = options.get("gradient_accumulation_steps")
     if steps:
         tx = jopt.accumulate(tx, steps)
-    if options.get("use_ema"):
-        momentum = options.get("ema_momentum", 0.99)
-        # the first average is the parameters after the first step
-        tx = jopt.chain(tx, jopt.ema_params(momentum, debias=False, start_step=1))
-    return tx
+    return jopt.chain(tx, _averaged(options)) if options.get("use_ema") else tx
 
 
 def _unscaled(options: Options) -> list[jopt.Transform]:
@@ -79,6 +75,21 @@ def _decayed(
     return jopt.decay_first(rule, learning_rate * weight_decay, mask)
 
 
+def _averaged(options: Options) -> jopt.Transform:
+    """The average, taken at every call; the first is the parameters after a step."""
+    steps = options.get("gradient_accumulation_steps") or 1
+    period = options.get("ema_overwrite_frequency") or 0
+    if steps > 1 and period > 1:
+        raise ValueError(
+            "`ema_overwrite_frequency` above 1 is not available beside "
+            f"`gradient_accumulation_steps`, got {period} and {steps}: Keras then "
+            "overwrites the weights at every call of each such round. Leave it out, "
+            "and assign `params = jopt.averaged_params(state, params)`."
+        )
+    momentum = options.get("ema_momentum", 0.99)
+    return jopt.ema_params(momentum, debias=False, start_step=steps, sync_period=period)
+
+
 def _check(options: Options) -> None:
     known = Options.__annotations__
     for name in options:
@@ -87,9 +98,3 @@ def _check(options: Options) -> None:
                 f"unknown argument `{name}`. Beside those of the rule there are "
                 f"{', '.join(known)}."
             )
-    if options.get("ema_overwrite_frequency"):
-        raise ValueError(
-            "`ema_overwrite_frequency` is not available: the average is in the state. "
-            "Where Keras overwrites the weights, assign `params = "
-            "jopt.averaged_params(state, params)`."
-        )

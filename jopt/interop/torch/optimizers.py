@@ -247,7 +247,11 @@ def SparseAdam(
     maximize: bool = False,
     **how: Any,
 ) -> jopt.Transform:
-    """`torch.optim.SparseAdam`: rows whose gradient is zero stay as they are."""
+    """`torch.optim.SparseAdam`: rows whose gradient is zero stay as they are.
+
+    JAX's gradients are dense, so a row that was looked up and has a gradient of exactly
+    zero is one of these; in PyTorch it moves on by its momentum.
+    """
     rule = jopt.sparse_adam(lr, *_betas(betas), eps)
     return _chain(_before(0.0, maximize), rule, how=how)
 
