@@ -63,7 +63,10 @@ def test_relative_links_lead_somewhere(path):
 @pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS], ids=name_of)
 def test_names_of_jopt_exist(path):
     names = set(re.findall(r"(?<![\w./])jopt\.([A-Za-z_]\w*)", text_of(path)))
-    assert sorted(name for name in names if not hasattr(jopt, name)) == []
+    unknown = sorted(name for name in names if not hasattr(jopt, name))
+    assert [
+        name for name in unknown if not importlib.util.find_spec(f"jopt.{name}")
+    ] == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)

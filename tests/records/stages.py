@@ -137,6 +137,41 @@ def skipping(first, grads, lr, bound):
     return walk(first, grads, step)
 
 
+def without_nan(first, grads, lr, whole_steps):
+    """Adam, that is spared NaN: or the whole step, or the entries."""
+    adam = Adam()
+
+    def step(p, g, t):
+        bad = any(np.isnan(x).any() for x in g.values())
+        if bad and whole_steps:
+            return p
+        g = {k: np.where(np.isnan(x), 0.0, x) for k, x in g.items()}
+        return stepped(p, adam(g), at(lr, t))
+
+    return walk(first, grads, step)
+
+
+def distance(params, gradient):
+    return {"value": sum((x**2).sum() for x in params.values())}
+
+
+def plateau(first, grads, lr, factor, patience, rtol, cooldown):
+    best, bad, cooling, scale = np.inf, 0, 0, 1.0
+
+    def step(p, g, t):
+        nonlocal best, bad, cooling, scale
+        value = distance(p, g)["value"]
+        better, rests = value < best - rtol * abs(best) or best == np.inf, cooling > 0
+        cooling = max(cooling - 1, 0)
+        best = value if better else best
+        bad = 0 if better or rests else bad + 1
+        if bad == patience:
+            scale, bad, cooling = scale * factor, 0, cooldown
+        return stepped(p, g, scale * at(lr, t))
+
+    return walk(first, grads, step)
+
+
 def noisy(first, grads, eta, gamma, seed, lr=0.1):
     """The same draws: of the step's key, folded with the number of the leaf."""
     with jax.enable_x64(True):
@@ -290,6 +325,46 @@ CERTIFICATES = [
             for rate, lr, bound in ((0.1, 0.1, 8.0), (0.1, 0.1, 5.0))
         ],
         skipping,
+    ),
+    rows(
+        "apply_if_finite",
+        RULE,
+        [
+            (jopt.apply_if_finite(jopt.adam(rate)), {"lr": lr, "whole_steps": True})
+            for rate, lr in ((0.1, 0.1), (0.3, 0.3))
+        ],
+        without_nan,
+        "holes",
+    ),
+    rows(
+        "zero_nans",
+        RULE,
+        [
+            (
+                jopt.chain(jopt.zero_nans(), jopt.adam(rate)),
+                {"lr": lr, "whole_steps": False},
+            )
+            for rate, lr in ((0.1, 0.1), (RAMP, RATES))
+        ],
+        without_nan,
+        "holes",
+    ),
+    Rows(
+        "reduce_on_plateau",
+        RULE,
+        [
+            (
+                jopt.chain(
+                    jopt.sgd(0.1),
+                    jopt.reduce_on_plateau(0.5, n, rtol=r, cooldown=c),
+                ),
+                {"lr": 0.1, "factor": 0.5, "patience": n, "rtol": r, "cooldown": c},
+            )
+            for n, r, c in ((1, 1e-4, 0), (2, 0.01, 0), (1, 0.1, 2))
+        ],
+        "tree",
+        plateau,
+        distance,
     ),
     rows(
         "add_noise",

@@ -69,12 +69,21 @@ def rows() -> Problem:
     return first, [a | b for a, b in zip(sparse[::2], sparse[1::2], strict=True)]
 
 
+def holes() -> Problem:
+    """The problem of `tree`, with gradients that are NaN in some places."""
+    first, grads = tree()
+    for t, name, place in ((1, "w", (0, 2)), (4, "b", 3), (5, "w", ...)):
+        grads[t][name][place] = np.nan
+    return first, grads
+
+
 PROBLEMS = {
     "vector": vector,
     "tree": tree,
     "matrix": matrix,
     "shapes": shapes,
     "rows": rows,
+    "holes": holes,
 }
 
 
