@@ -8,7 +8,7 @@ import concurrent.futures
 import functools as ft
 import importlib
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ from jopt.testing.check import check_schedule, check_transform
 from jopt.testing.law import chosen
 from jopt.testing.report import Report
 
-PER_PROCESS = 8  # names, whose programs a process keeps
+BATCH = 8  # names for a process, which keeps all their programs
 
 
 def sweep(
@@ -36,14 +36,24 @@ def sweep(
         _settings()
         yield from zip(names, map(work, names), strict=True)
         return
-    pool = concurrent.futures.ProcessPoolExecutor(
-        jobs,
-        multiprocessing.get_context("spawn"),
-        _settings,
-        max_tasks_per_child=PER_PROCESS,
-    )
-    with pool:
-        yield from zip(names, pool.map(work, names), strict=True)
+    batches = [names[i : i + BATCH] for i in range(0, len(names), BATCH)]
+    with concurrent.futures.ThreadPoolExecutor(jobs) as threads:
+        every = threads.map(ft.partial(_alone, work), batches)
+        for batch, reports in zip(batches, every, strict=True):
+            yield from zip(batch, reports, strict=True)
+
+
+def _alone(
+    work: Callable[[str], list[Report]], names: Sequence[str]
+) -> list[list[Report]]:
+    """The reports of some names by a process of their own, which then ends.
+
+    A pool that replaces its processes would be shorter, but that of Python 3.11 may
+    wait for ever for a new one.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, spawn, _settings) as process:
+        return list(process.map(work, names))
 
 
 def _settings() -> None:
