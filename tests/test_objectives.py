@@ -12,7 +12,12 @@ import jopt
 from tests.references import jacobians
 
 STORED = json.loads(jacobians.PATH.read_text(encoding="utf-8"))
-PAIRS = [(s, j) for s, rows in STORED.items() for j in rows]
+FEW = ("conflict", "rank two", "scales")  # each shape is compiled anew
+PAIRS = [
+    pytest.param(s, j, marks=() if j in FEW else pytest.mark.slow)
+    for s, rows in STORED.items()
+    for j in rows
+]
 G = np.array([1.0, 2.0, -1.0, 0.5], np.float32)
 H = np.array([-1.0, 0.3, 0.4, 1.0], np.float32)
 EVERY = {

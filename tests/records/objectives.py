@@ -43,11 +43,13 @@ CASES = {
         as_objectives(jopt.dwa(3, 0.5, period=2)),
         tags=SUM,
         skips=LOSSES,
+        memory=9 / 15,
     ),
     "gradnorm": weighing(
         jopt.gradnorm(3),
         jopt.gradnorm(3, jopt.linear_schedule(0.1, 0.0, 5), 0.5, is_matrix),
         skips=GRAMIAN | LOSSES,
+        memory=6 / 15,
     ),
     "imtl_g": weighing(jopt.imtl_g(), shared(jopt.imtl_g(is_matrix))),
     "mgda": weighing(jopt.mgda(), shared(jopt.mgda(is_matrix))),
