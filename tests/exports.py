@@ -13,8 +13,16 @@ import itertools
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "jopt"
-PACKAGES = ("transforms", "wrappers", "optimizers", "matrix", "schedules", "precision")
-MARKS = {"transform", "optimizer", "schedule"}
+PACKAGES = (
+    "transforms",
+    "wrappers",
+    "optimizers",
+    "matrix",
+    "schedules",
+    "objectives",
+    "precision",
+)
+MARKS = {"transform", "aggregator", "optimizer", "schedule"}
 BEGIN = "# isort: split\n# -- made by `python -m tests.exports`\n"
 END = "# -- end of what is made\n# isort: split\n"
 

@@ -19,6 +19,7 @@ TITLES = {
     "matrix": "Stages of matrix optimizers",
     "wrappers": "Wrappers",
     "schedules": "Schedules",
+    "objectives": "Objectives, constraints and losses",
     "inspect": "Inspection",
     "experiments": "Experiments and the race",
 }

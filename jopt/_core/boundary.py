@@ -46,11 +46,12 @@ def guarded_update(
     _scalar_hyperparameters(spec)
     updates = jax.tree.map(_as_array, updates)
     _arrays("updates", updates)
+    single = _without_objectives(spec.name, updates) if runner.stacked else updates
     if params is not None:
         params = jax.tree.map(_as_array, params)
         _arrays("params", params)
-        _same_tree(spec.name, updates, state, params)
-    target = updates if params is None else params
+        _same_tree(spec.name, single, state, params)
+    target = single if params is None else params
     keep = jax.tree.map(trees.is_inexact, target)
     hidden = not all(jax.tree.leaves(keep))
     shown, shown_params = updates, params
@@ -59,12 +60,15 @@ def guarded_update(
         shown_params = params if params is None else trees.hide(params, keep)
     if params is not None or not runner.has_foreign:
         shown = jax.tree.map(_widen, shown)
-    mismatch.check_state(runner, state, shown, shown_params)
+    outline = shown_params
+    if runner.stacked and params is None:
+        outline = trees.hide(single, keep) if hidden else single
+    mismatch.check_state(runner, state, shown, outline)
     extra = extras.narrowed(extra, params, keep)
     try:
         out, state = runner.raw.update(shown, state, shown_params, **extra)
     except Exception as error:
-        mismatch.explain(runner, state, shown, shown_params, error)
+        mismatch.explain(runner, state, shown, outline, error)
         raise
     if hidden:
         out = trees.restore(out, jax.tree.map(_still, target))
@@ -130,6 +134,35 @@ def _scalar_hyperparameters(spec: Any) -> None:
             )
     for _, child in spec.children():
         _scalar_hyperparameters(child.spec)
+
+
+def _without_objectives(name: str, updates: PyTree) -> PyTree:
+    """The shapes of stacked gradients less the axis in front, that of objectives.
+
+    Raises:
+        ValueError: If a leaf has no such axis, or another length of it.
+    """
+    cure = (
+        "Give a Jacobian, as `jopt.value_and_jacobian` or `jax.jacrev` makes it of a "
+        "function that returns the losses in one vector."
+    )
+    lengths = {}
+    for leaf, path in zip(jax.tree.leaves(updates), trees.names(updates), strict=True):
+        if not leaf.shape:
+            raise ValueError(
+                f"`{name}` takes gradients with an axis of objectives in front, but "
+                f"that of `{path}` is a number. {cure}"
+            )
+        lengths.setdefault(leaf.shape[0], path)
+    if len(lengths) > 1 or 0 in lengths:
+        found = ", ".join(f"{k} (`{path}`)" for k, path in lengths.items())
+        raise ValueError(
+            f"`{name}` takes gradients with an axis of objectives in front, as long in "
+            f"every leaf, got lengths {found}. {cure}"
+        )
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), updates
+    )
 
 
 def _same_tree(name: str, updates: PyTree, state: PyTree, params: PyTree) -> None:

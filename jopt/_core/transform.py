@@ -179,6 +179,17 @@ class Runner:
         return any(map(_is_scheduled, values))
 
     @ft.cached_property
+    def stacked(self) -> bool:
+        """Whether it takes updates with an axis of objectives: see `aggregator`."""
+        spec = self.spec
+        if spec.factory.kind == "optimizer":
+            return spec.built.runner.stacked
+        if spec.name in ("chain", "named_chain", "expose"):  # hand updates on
+            first = next((child for _, child in spec.children()), None)
+            return first is not None and first.runner.stacked
+        return bool(spec.factory.facts.get("stacked"))
+
+    @ft.cached_property
     def has_foreign(self) -> bool:
         """Whether an optax stage stands anywhere inside."""
         if self.spec.name == "foreign":
@@ -288,6 +299,25 @@ def transform(factory: Callable[P, Any]) -> Callable[P, Transform]:
         negate(strength=3.0)
     """
     return _decorate(factory, "transform")
+
+
+def aggregator(factory: Callable[P, Any]) -> Callable[P, Transform]:
+    """Make a stage that takes the gradients of several objectives, one above the other.
+
+    As `jopt.transform`, but its update takes a Jacobian: leaves shaped like the
+    parameters with an axis of objectives in front, and returns them without it. Stands
+    first in a chain.
+
+    Args:
+        factory: A function that returns a pair.
+
+    Returns:
+        A function of the same arguments that returns a `Transform`.
+
+    Raises:
+        ValueError: If another function of that name is registered.
+    """
+    return _decorate(factory, "transform", stacked=True)
 
 
 def optimizer(

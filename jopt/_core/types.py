@@ -107,6 +107,7 @@ Count = Annotated[int, Bounds(1)]
 Steps = Annotated[int, Bounds(0)]
 
 Boundaries = Annotated[Sequence[int], Increasing()]
+Preference = Annotated[Sequence[ArrayLike], Each(Hyper(low=0.0))]
 Values = Annotated[Sequence[ArrayLike], Each(Hyper(affine=True))]
 Scales = Annotated[Mapping[int, ArrayLike] | None, Each(Hyper(low=0.0), mapping=True)]
 

@@ -1,0 +1,1 @@
+"""Several objectives at once, constraints, and losses."""
