@@ -5,6 +5,11 @@ from jopt.matrix import (
     ScaleByGaloreState as ScaleByGaloreState,
     ScaleByMuonState as ScaleByMuonState,
 )
+from jopt.objectives import (
+    DWAState as DWAState,
+    GradNormState as GradNormState,
+    PCGradState as PCGradState,
+)
 from jopt.optimizers import (
     COCOBState as COCOBState,
     DAdaptAdamWState as DAdaptAdamWState,
