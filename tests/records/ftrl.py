@@ -7,7 +7,15 @@ from tests.case import FADING, RATE, record
 from tests.certificates.record import PAPER, RAMP, RATES, Rows
 from tests.references.modern import each
 
-SOLVES = {"A8": "it solves for the parameters, and forgets part of the first ones"}
+ROUNDED = (
+    "it solves for the parameters out of float32 sums, so where loops are compiled "
+    "differently an ulp of a power is up to 1e-5 of a small update"
+)
+SOLVES = {
+    "A1": ROUNDED,
+    "A3": ROUNDED,
+    "A8": "it solves for the parameters, and forgets part of the first ones",
+}
 
 CASES = {
     "ftrl": record(
