@@ -77,16 +77,20 @@ def square(x: jax.Array) -> jax.Array:
     return jnp.minimum(squared, largest)
 
 
+LOG_OF_ZERO = -1e9
+"""In the place of minus infinity, so that 0 steps of it are 0."""
+
+
 def bias_correction(decay: Any, count: ArrayLike) -> jax.Array:
     """`1 - b^t`, as `-expm1(t * log1p(-(1 - b)))`: right for `b` near 1 too."""
     dtype = jnp.result_type(float)
     c = decay.complement
     if isinstance(c, float):
-        log_b = math.log1p(-c) if c < 1.0 else -math.inf
+        log_b = math.log1p(-c) if c < 1.0 else LOG_OF_ZERO
     else:
         c = jnp.asarray(cast(c, dtype))
         inside = c < 1.0  # at a decay of 0 the slope of the logarithm is infinite
-        log_b = jnp.where(inside, jnp.log1p(-jnp.where(inside, c, 0.5)), -jnp.inf)
+        log_b = jnp.where(inside, jnp.log1p(-jnp.where(inside, c, 0.5)), LOG_OF_ZERO)
     return -jnp.expm1(jnp.asarray(count, dtype) * log_b)
 
 

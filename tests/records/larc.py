@@ -3,7 +3,7 @@
 import numpy as np
 
 import jopt
-from tests.case import DECAY, FADING, RATE, record, Vary
+from tests.case import FADING, RATE, record, Vary
 from tests.certificates.record import PAPER, RAMP, RATES, Rows
 from tests.references.walk import at, walk
 
@@ -17,7 +17,7 @@ CASES = {
         jopt.larc(RATE),
         jopt.larc(RATE, 0.5, nesterov=True),
         Vary(jopt.larc(RATE, momentum=None, trust_coefficient=0.1), memory=0),
-        Vary(jopt.larc(RATE, weight_decay=0.1), DECAY),
+        jopt.larc(RATE, weight_decay=0.1),
         jopt.larc(FADING, eps=0.0),
         tags="odd still complex descends",
         needs="params",
