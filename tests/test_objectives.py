@@ -13,6 +13,10 @@ from tests.references import jacobians
 
 STORED = json.loads(jacobians.PATH.read_text(encoding="utf-8"))
 FEW = ("conflict", "rank two", "scales")  # each shape is compiled anew
+JACOBIANS = [
+    pytest.param(j, marks=() if j in FEW else pytest.mark.slow)
+    for j in jacobians.jacobians()
+]
 PAIRS = [
     pytest.param(s, j, marks=() if j in FEW else pytest.mark.slow)
     for s, rows in STORED.items()
@@ -62,7 +66,7 @@ def test_the_stored_results_are_those_of_torchjd(setting):
         np.testing.assert_allclose(theirs, STORED[setting][name], rtol=0, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", jacobians.jacobians())
+@pytest.mark.parametrize("name", JACOBIANS)
 def test_the_bargain_holds(name):
     jacobian = jacobians.jacobians()[name]
     gramian = jacobian @ jacobian.T
@@ -73,7 +77,7 @@ def test_the_bargain_holds(name):
 
 
 @pytest.mark.parametrize("setting", ["upgrad bare", "dual_proj bare", "mgda"])
-@pytest.mark.parametrize("name", jacobians.jacobians())
+@pytest.mark.parametrize("name", JACOBIANS)
 def test_no_objective_rises(setting, name):
     jacobian = jacobians.jacobians()[name]
     d = np.asarray(of(setting, jacobian))
@@ -132,7 +136,13 @@ def test_what_is_not_finite_shows(tx, bad):
     assert not jnp.isfinite(made(tx, jacobian)["b"]).all()
 
 
-@pytest.mark.parametrize("tx", EVERY.values(), ids=EVERY)
+@pytest.mark.parametrize(
+    "tx",
+    [
+        pytest.param(tx, id=name, marks=() if name == "upgrad" else pytest.mark.slow)
+        for name, tx in EVERY.items()
+    ],
+)
 def test_derivatives_are_those_of_differences(tx):
     with jax.enable_x64(True):
         jacobian = jnp.asarray(jacobians.jacobians()["three"])
