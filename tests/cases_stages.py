@@ -23,6 +23,10 @@ BLIND = (
     "optax makes its state without regard to the layout: call its `init` outside "
     "`jit`, or give `out_shardings`"
 )
+SPREADLESS = (
+    "the spread of one gradient is 0, that of the next few a difference of nearly "
+    "equal numbers, and both are divided by"
+)
 
 STAGES: dict[str, list[Case]] = {
     "adaptive_grad_clip": record(
@@ -114,7 +118,7 @@ STAGES: dict[str, list[Case]] = {
     ),
     "scale_by_lars": record(
         jopt.scale_by_lars(),
-        jopt.scale_by_lars(weight_decay=0.1),
+        Vary(jopt.scale_by_lars(weight_decay=0.1), "-scale_invariant -still"),
         tags="odd still complex scale_invariant",
         needs="params",
     ),
@@ -154,7 +158,7 @@ STAGES: dict[str, list[Case]] = {
         # with the sign, as it is meant: uphill its estimate does not grow
         jopt.chain(jopt.scale_by_prodigy(1.0, estim_lr0=1e-2), jopt.scale(-1.0)),
         jopt.chain(
-            jopt.scale_by_prodigy(0.5, estim_lr0=1e-2, safeguard_warmup=True),
+            jopt.scale_by_prodigy(1.0, estim_lr0=1e-2, safeguard_warmup=True),
             jopt.scale(-1.0),
         ),
         tags="descends odd translation_invariant still complex scale_invariant "
@@ -178,7 +182,7 @@ STAGES: dict[str, list[Case]] = {
     ),
     "scale_by_rss": record(
         jopt.scale_by_rss(),
-        jopt.scale_by_rss(0.0),
+        Vary(jopt.scale_by_rss(0.0), "+scale_invariant"),
         tags=FREE,
         memory=1,
     ),
@@ -201,7 +205,10 @@ STAGES: dict[str, list[Case]] = {
     "scale_by_sign": record(jopt.scale_by_sign(), tags=f"{FREE} scale_invariant"),
     "scale_by_stddev": record(
         jopt.scale_by_stddev(),
-        jopt.scale_by_stddev(0.5, bias_correction=True),
+        Vary(
+            jopt.scale_by_stddev(0.5, bias_correction=True),
+            skips=dict.fromkeys(("N2", "N7", "A3", "A5", "W1"), SPREADLESS),
+        ),
         tags=f"{FREE} scale_invariant",
         memory=2,
     ),
@@ -311,22 +318,34 @@ WRAPPERS: dict[str, list[Case]] = {
             {"adam": jopt.adam(RATE), "sgd": jopt.sgd(RATE)},
             lambda p: jax.tree.map(lambda x: "adam" if x.ndim > 1 else "sgd", p),
         ),
-        jopt.partition(
-            {"only": jopt.adam(RATE)}, lambda p: jax.tree.map(lambda _: "only", p)
+        Vary(
+            jopt.partition(
+                {"only": jopt.adam(RATE)}, lambda p: jax.tree.map(lambda _: "only", p)
+            ),
+            "+scale_invariant",
+            memory=2,
         ),
         tags=STEP,
         memory=24 / 15,
     ),
     "round_stochastically": record(
         jopt.round_stochastically(jopt.adam(SLOW), key=0),
-        jopt.round_stochastically(jopt.sgd(SLOW), key=0),
+        Vary(
+            jopt.round_stochastically(jopt.sgd(SLOW), key=0),
+            "-scale_invariant",
+            memory=0,
+        ),
         tags=f"{STEP} scale_invariant compensated",
         needs="params",
         memory=2,
     ),
     "selective_transform": record(
         jopt.selective_transform(jopt.adam(RATE), freeze_mask=is_vector),
-        Vary(jopt.selective_transform(jopt.sgd(RATE), freeze_mask=is_vector), memory=0),
+        Vary(
+            jopt.selective_transform(jopt.sgd(RATE), freeze_mask=is_vector),
+            "-scale_invariant",
+            memory=0,
+        ),
         tags=f"{STEP} scale_invariant",
         memory=24 / 15,
     ),

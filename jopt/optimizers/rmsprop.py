@@ -175,7 +175,9 @@ def scale_by_stddev(
         eps: Added to the denominator.
         initial_scale: What the average of squares starts from.
         eps_in_sqrt: Whether `eps` is added inside the root.
-        bias_correction: Whether to correct the averages for their start.
+        bias_correction: Whether to correct the averages for their start. Then the
+            variance after one step is 0, so the first gradient is divided by the root
+            of `eps`.
 
     Returns:
         A transform with two slots per parameter. It does not read `params`.

@@ -333,7 +333,8 @@ def _climb(since: jax.Array, warmup_steps: int) -> jax.Array:
     """The factor of the rate after a reset: from 0.01 up to 1."""
     share = jnp.minimum(since + 1, warmup_steps + 1).astype(jnp.result_type(float))
     angle = math.pi / (warmup_steps + 1) * share
-    climb = 1.0 - 0.495 * (1.0 + jnp.cos(angle))
+    # that is 1 - 0.495 (1 + cos(angle)), which would lose digits near 0.01
+    climb = 0.01 + 0.99 * jnp.square(jnp.sin(0.5 * angle))
     return jnp.where(since >= warmup_steps, jnp.ones_like(climb), climb)
 
 
