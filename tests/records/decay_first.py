@@ -3,13 +3,16 @@
 import numpy as np
 
 import jopt
-from tests.case import FADING, is_matrix, RATE, record
+from tests.case import FADING, is_matrix, RATE, record, Vary
 from tests.certificates.record import PAPER, RAMP, RATES, Rows
 
 CASES = {
     "decay_first": record(
         jopt.decay_first(jopt.sgd(RATE), 0.01),
-        jopt.decay_first(jopt.sgd(RATE, momentum=0.9), 0.01, mask=is_matrix),
+        Vary(
+            jopt.decay_first(jopt.sgd(RATE, momentum=0.9), 0.01, mask=is_matrix),
+            memory=1,
+        ),
         jopt.decay_first(jopt.sgd(FADING), FADING * 0.1),
         tags="elementwise odd complex descends",
         needs="params",
