@@ -7,6 +7,10 @@ from tests.case import DECAY, FADING, FREE, RATE, record, STEP, Vary
 from tests.certificates.record import PAPER, RAMP, RATES, Rows
 from tests.references.stepwise import stepwise
 
+CANCELS = (
+    "gradient and average cancel in places, and loops compiled differently round apart"
+)
+
 CASES = {
     "qhadam": record(
         jopt.qhadam(RATE),
@@ -18,7 +22,7 @@ CASES = {
         memory=2,
     ),
     "scale_by_qhadam": record(
-        jopt.scale_by_qhadam(),
+        Vary(jopt.scale_by_qhadam(), skips={"A1": CANCELS}),
         jopt.scale_by_qhadam(0.5, 0.9, 0.2, 0.3),
         tags=f"{FREE} scale_invariant",
         memory=2,

@@ -31,7 +31,7 @@ SMALL = 1e-3
 CASES = {
     "ada_gc": record(
         Vary(jopt.ada_gc(warmup_steps=2), "+scale_invariant"),
-        jopt.ada_gc(45.0, 0.8, 0.9, warmup_steps=2),
+        Vary(jopt.ada_gc(45.0, 0.8, 0.9, warmup_steps=2), "+scale_invariant"),
         tags="odd translation_invariant still complex global_scalar",
     ),
     "apply_every": record(
