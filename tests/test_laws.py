@@ -53,7 +53,18 @@ def test_transform_obeys_the_laws(name):
     check(TRANSFORMS[name][0]).assert_ok()
 
 
-@pytest.mark.parametrize("name", sorted(WITHIN))
+def is_own(name: str) -> bool:
+    """Whether it is the rule of one optimizer, which is tried with all laws."""
+    return name.startswith("scale_by_") and name != "scale_by_learning_rate"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if is_own(name) else ())
+        for name in sorted(WITHIN)
+    ],
+)
 def test_stage_of_an_optimizer_obeys_the_short_laws(name):
     """All laws are tried on the optimizer, and on the stage by the slow sweep."""
     check(TRANSFORMS[name][0], laws=SHORT).assert_ok()
