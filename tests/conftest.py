@@ -5,11 +5,25 @@ import os
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 
+import itertools
+
 import jax
 import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+TESTS = itertools.count(1)
+
+# it registers a transform, and doctests would import it under another name
+collect_ignore = ["stacked.py"]
+
+
+def pytest_runtest_teardown() -> None:
+    """Forget old programs now and then: a process can hold only so many."""
+    if next(TESTS) % 64 == 0:
+        jax.clear_caches()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
