@@ -10,7 +10,7 @@ REGULAR = {"norm_eps": 1e-4, "reg_eps": 1e-4}
 WEIGHTS = [0.5, 0.3, 0.2]
 
 GRAMIAN = {"D6": "the inner products of all objectives are reduced, not one number"}
-BENT = {"N8": "the slope is 1.2e-5 off the difference, where 1e-5 is asked; why is open"}
+BENT = {"N8": "the slope is 1.2e-5 off the difference, 1e-5 is asked; why is open"}
 FEW_ORDERS = {"A14": "two keys may draw the same one of a few orders"}
 LOSSES = {"C5": "its state is of losses, whatever the parameters are"}
 
