@@ -22,7 +22,7 @@ collect_ignore = ["stacked.py"]
 
 def pytest_runtest_teardown() -> None:
     """Forget old programs now and then: a process can hold only so many."""
-    if next(TESTS) % 64 == 0:
+    if next(TESTS) % 32 == 0:
         jax.clear_caches()
 
 

@@ -22,7 +22,7 @@ PACKAGES = (
     "objectives",
     "precision",
 )
-MARKS = {"transform", "aggregator", "optimizer", "schedule"}
+MARKS = {"transform", "aggregator", "hands_on", "optimizer", "schedule"}
 BEGIN = "# isort: split\n# -- made by `python -m tests.exports`\n"
 END = "# -- end of what is made\n# isort: split\n"
 

@@ -37,7 +37,7 @@ def compilations():
         jax.monitoring.unregister_event_duration_listener(listen)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def moved():
     """Have JAX lower its copy of NumPy arrays of each shape before a row counts."""
     rows = [P, bad_input_update.INTEGERS, bad_input_update.ONE]

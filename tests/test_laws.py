@@ -1,8 +1,5 @@
 """The laws over the whole catalogue."""
 
-import itertools
-
-import jax
 import pytest
 
 from jopt._core import registry
@@ -17,17 +14,6 @@ SHORT = [
     *("P1", "P2", "P3", "P4", "P12", "P13", "N4", "N9", "N11"),
     *("A2", "A4", "A5", "A6", "A7", "A8", "A15", "A16", "C2"),
 ]
-
-
-TRIES = itertools.count(1)
-
-
-@pytest.fixture
-def memory():
-    """Forget the programs of many names, or they would fill the memory."""
-    yield
-    if next(TRIES) % 32 == 0:
-        jax.clear_caches()
 
 
 def factories(tx) -> set[str]:
@@ -80,7 +66,6 @@ def test_schedule_obeys_the_laws(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TRANSFORMS))
-@pytest.mark.usefixtures("memory")
 def test_every_configuration_obeys_the_laws(name):
     for case in TRANSFORMS[name]:
         check(case, full=True).assert_ok()

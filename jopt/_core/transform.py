@@ -184,7 +184,7 @@ class Runner:
         spec = self.spec
         if spec.factory.kind == "optimizer":
             return spec.built.runner.stacked
-        if spec.name in ("chain", "named_chain", "expose"):  # hand updates on
+        if spec.factory.facts.get("hands_on"):
             first = next((child for _, child in spec.children()), None)
             return first is not None and first.runner.stacked
         return bool(spec.factory.facts.get("stacked"))
@@ -301,6 +301,14 @@ def transform(factory: Callable[P, Any]) -> Callable[P, Transform]:
     return _decorate(factory, "transform")
 
 
+def hands_on(factory: Callable[P, Any]) -> Callable[P, Transform]:
+    """As `transform`, of a stage whose first inner one gets the updates as they come.
+
+    So it takes a Jacobian where that one does: see `aggregator`.
+    """
+    return _decorate(factory, "transform", hands_on=True)
+
+
 def aggregator(factory: Callable[P, Any]) -> Callable[P, Transform]:
     """Make a stage that takes the gradients of several objectives, one above the other.
 
@@ -362,7 +370,7 @@ def foreign(tx: Any) -> Pair:
     return Pair(pair.init, update)
 
 
-@transform
+@hands_on
 def chain(*transforms: Inner) -> Pair:
     """Apply transforms one after the other; the first sees the gradients.
 
@@ -392,7 +400,7 @@ def chain(*transforms: Inner) -> Pair:
     return Pair(init, update)
 
 
-@transform
+@hands_on
 def named_chain(*transforms: Named) -> Pair:
     """Apply named transforms one after the other; the state is a dict by name.
 

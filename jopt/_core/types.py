@@ -15,6 +15,14 @@ Pair = optax.GradientTransformationExtraArgs
 """What a factory returns: the two functions `(init, update)`."""
 
 PyTree = Any
+
+
+def no_state(params: PyTree) -> optax.EmptyState:
+    """The `init` of a stage that holds nothing."""
+    del params
+    return optax.EmptyState()
+
+
 ScheduleFn = Callable[[ArrayLike], ArrayLike]
 
 

@@ -408,11 +408,11 @@ def scale_by_apollo(
     Returns:
         A transform. It does not read `params`.
     """
-    noise._check_key(key)
+    noise.check_key(key)
 
     def init(params):
         count, adam = jnp.zeros((), jnp.int32), low_slots(params, rank)
-        own = noise._own_key(key)
+        own = noise.own_key(key)
         return ScaleByApolloState(count, own, *adam, numbers(params))
 
     def update(updates, state, params=None, **extra):

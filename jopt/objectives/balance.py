@@ -16,7 +16,7 @@ from jopt._core.types import (
     Positive,
     PyTree,
 )
-from jopt.objectives.jacobian import combined, measured, shared
+from jopt.objectives.jacobian import combined, measured, shared, weighted
 
 __all__ = [
     "DWAState",
@@ -181,10 +181,7 @@ def dwa(objectives: Count, temperature: Positive = 2.0, period: Count = 1) -> Pa
 
         def leaf(x: jax.Array) -> jax.Array:
             _same_number(len(x), k, "dwa")
-            own = w.astype(jnp.finfo(x.dtype).dtype)
-            return jnp.sum(
-                nx.times(x, own.reshape((-1,) + (1,) * (x.ndim - 1))), axis=0
-            )
+            return weighted(x, w.astype(jnp.finfo(x.dtype).dtype))
 
         count = nx.increment(state.count)
         total = state.total + now

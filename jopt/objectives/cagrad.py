@@ -12,7 +12,7 @@ from jopt._core.spec import is_off
 from jopt._core.transform import aggregator
 from jopt._core.types import Mask, NonNegative, Pair, Switch
 from jopt.objectives.jacobian import Gram, weighing
-from jopt.objectives.quadratic import least_norm, spread
+from jopt.objectives.quadratic import least_norm, length, spread
 
 __all__ = ["cagrad"]
 
@@ -55,10 +55,10 @@ def cagrad(c: NonNegative = 0.4, mask: Mask = None, *, norm_eps: Switch = 0.0) -
     def rule(gram: Gram) -> jax.Array:
         dtype = gram.sizes.dtype
         mean = gram.sizes / gram.k
-        radius = jnp.asarray(nx.cast(c, dtype), dtype) * _norm(gram.cosines, mean)
+        radius = jnp.asarray(nx.cast(c, dtype), dtype) * length(gram.cosines, mean)
         t = _with_slope(gram, radius, _balanced(*lax.stop_gradient((gram, radius))))
         toward = _worst(gram, t)
-        norm = _norm(gram.cosines, toward)
+        norm = length(gram.cosines, toward)
         move = toward * nx.divide(radius, norm)
         if is_off(norm_eps):
             return mean + move
@@ -117,7 +117,7 @@ def _balanced(gram: Gram, radius: jax.Array) -> jax.Array:
 
 
 def _excess(gram: Gram, radius: jax.Array, t: jax.Array) -> jax.Array:
-    return _norm(gram.cosines, _worst(gram, t)) - t * radius
+    return length(gram.cosines, _worst(gram, t)) - t * radius
 
 
 def _with_slope(gram: Gram, radius: jax.Array, t: jax.Array) -> jax.Array:
@@ -145,8 +145,3 @@ def _worst(gram: Gram, t: jax.Array) -> jax.Array:
 
 def _first_of(flags: jax.Array, dtype: jnp.dtype) -> jax.Array:
     return (jnp.arange(len(flags)) == jnp.argmax(flags)).astype(dtype)
-
-
-def _norm(cosines: jax.Array, weights: jax.Array) -> jax.Array:
-    """The norm of a sum of unit vectors under weights."""
-    return nx.sqrt(jnp.maximum(weights @ cosines @ weights, 0.0))

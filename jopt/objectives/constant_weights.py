@@ -2,11 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from jopt._core import numerics as nx
 from jopt._core.transform import aggregator
-from jopt._core.types import Pair, Preference, PyTree
+from jopt._core.types import no_state, Pair, Preference
+from jopt.objectives.jacobian import weighted
 from jopt.objectives.quadratic import preferences
 
 __all__ = ["constant_weights"]
@@ -39,18 +38,14 @@ def constant_weights(preference: Preference = ()) -> Pair:
         constant_weights(preference=(0.9, 0.1))
     """
 
-    def init(params: PyTree) -> optax.EmptyState:
-        del params
-        return optax.EmptyState()
-
     def update(updates, state, params=None, **extra):
         del params, extra
 
         def leaf(x: jax.Array) -> jax.Array:
             dtype = jnp.finfo(x.dtype).dtype
             w = preferences(preference, len(x), dtype, "constant_weights")
-            return jnp.sum(nx.times(x, w.reshape((-1,) + (1,) * (x.ndim - 1))), axis=0)
+            return weighted(x, w)
 
         return jax.tree.map(leaf, updates), state
 
-    return Pair(init, update)
+    return Pair(no_state, update)

@@ -7,7 +7,7 @@ from jopt._core import numerics as nx
 from jopt._core.transform import aggregator
 from jopt._core.types import Mask, Pair
 from jopt.objectives.jacobian import Gram, weighing
-from jopt.objectives.quadratic import solve, spread
+from jopt.objectives.quadratic import spread
 
 __all__ = ["imtl_g"]
 
@@ -49,7 +49,7 @@ def imtl_g(mask: Mask = None) -> Pair:
         regular = (values[0] > 10 * k * eps * values[-1]) & jnp.all(gram.sizes > 0)
         eye = jnp.eye(k, dtype=dtype)
         one = jnp.ones(k, dtype)
-        x = solve(jnp.where(regular, gram.cosines, eye), one)
+        x = jnp.linalg.solve(jnp.where(regular, gram.cosines, eye), one)
         # Without full rank the norms matter: then as for the Gramian itself.
         inner = jnp.where(regular, eye, spread(gram.cosines, gram.sizes))
         y = _pseudo(inner, gram.sizes)

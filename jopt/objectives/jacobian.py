@@ -5,12 +5,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import lax
 
 from jopt._core import layout, norms, numerics as nx, select
 from jopt._core.transform import aggregator, Transform
-from jopt._core.types import Mask, Pair, PyTree
+from jopt._core.types import Mask, no_state, Pair, PyTree
 
 __all__ = [
     "aggregate",
@@ -159,10 +158,6 @@ def objective_weights(tx: Transform, gramian: jax.Array, **extra: Any) -> jax.Ar
 def weighing(rule: Rule, mask: Mask = None) -> Pair:
     """The pair of an aggregator without state."""
 
-    def init(params: PyTree) -> optax.EmptyState:
-        del params
-        return optax.EmptyState()
-
     def update(updates, state, params=None, *, gramian=None, **extra):
         del extra
         if not jax.tree.leaves(updates):
@@ -174,7 +169,7 @@ def weighing(rule: Rule, mask: Mask = None) -> Pair:
             weights = rule(gram)
         return combined(updates, gram, weights, keep), state
 
-    return Pair(init, update)
+    return Pair(no_state, update)
 
 
 def shared(mask: Mask, updates: PyTree, params: PyTree) -> PyTree:
@@ -253,18 +248,21 @@ def combined(
     def leaf(x: jax.Array, flag: bool = True) -> jax.Array:
         if not (flag or others):
             return jnp.sum(x, axis=0)
-        along = (-1,) + (1,) * (x.ndim - 1)
         # in two steps, as the product of the factors may overflow
-        x = nx.times(x, over.reshape(along))
-        return jnp.sum(nx.times(x, weights.reshape(along)), axis=0)
+        return weighted(scaled(x, over), weights)
 
     trees = (jacobian,) if keep is None else (jacobian, keep)
     return jax.tree.map(leaf, *trees)
 
 
-def raw_weights(gram: Gram, weights: jax.Array) -> jax.Array:
-    """Weights on gradients as weights on unit gradients."""
-    return weights * gram.sizes
+def scaled(x: jax.Array, factors: jax.Array) -> jax.Array:
+    """Each of the gradients of a leaf times its factor."""
+    return nx.times(x, factors.reshape((-1,) + (1,) * (x.ndim - 1)))
+
+
+def weighted(x: jax.Array, weights: jax.Array) -> jax.Array:
+    """The sum of the gradients of a leaf under weights."""
+    return jnp.sum(scaled(x, weights), axis=0)
 
 
 def _row_max(x: jax.Array) -> jax.Array:
@@ -274,7 +272,7 @@ def _row_max(x: jax.Array) -> jax.Array:
 
 def _products(x: jax.Array, scale: jax.Array) -> jax.Array:
     """The inner products of the rows of a leaf, each scaled."""
-    x = nx.times(x, scale.reshape((-1,) + (1,) * (x.ndim - 1)))
+    x = scaled(x, scale)
     if jnp.iscomplexobj(x):
         return _dot(x.real) + _dot(x.imag)
     return _dot(x)

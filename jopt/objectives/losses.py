@@ -171,7 +171,7 @@ def softmax_focal_loss(
     """
     if gamma < 0:
         raise ValueError(f"`gamma` must be at least 0, got {gamma}.")
-    log_p = _log_probability(logits, labels)
+    log_p = _of_labels(_log_probabilities(logits, labels), labels)
     rest = -jnp.expm1(log_p)  # 1 - p
     some = rest > 0
     power = jnp.where(some, jnp.where(some, rest, 1.0) ** gamma, float(gamma == 0))
@@ -225,10 +225,9 @@ def sequence_cross_entropy(
     counts = labels >= 0 if mask is None else mask
     _same_shape("mask", counts, "labels", labels)
     counts = jnp.asarray(counts).astype(jnp.promote_types(logits.dtype, jnp.float32))
-    log_p = _log_probability(logits, jnp.where(counts > 0, labels, 0))
-    loss = -(1.0 - label_smoothing) * log_p
+    every = _log_probabilities(logits, labels)
+    loss = (label_smoothing - 1.0) * _of_labels(every, jnp.where(counts > 0, labels, 0))
     if label_smoothing:
-        every = jax.nn.log_softmax(logits.astype(counts.dtype), axis=-1)
         loss = loss - label_smoothing * jnp.mean(every, axis=-1)
     total = jnp.sum(jnp.where(counts > 0, counts * loss, 0.0))
     return nx.divide(total, jnp.sum(counts))
@@ -247,15 +246,18 @@ def _masses(name: str, samples: jax.Array, weights: jax.Array | None) -> jax.Arr
     return weights / jnp.sum(weights)
 
 
-def _log_probability(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """The logarithms of the probabilities of the labels, in float32 or wider."""
+def _log_probabilities(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """The logarithms of the probabilities of all classes, in float32 or wider."""
     if logits.shape[:-1] != labels.shape:
         raise ValueError(
             f"`labels` must have the shape of `logits` without its last axis, "
             f"{logits.shape[:-1]}, got {labels.shape}."
         )
     wide = jnp.promote_types(logits.dtype, jnp.float32)
-    log_p = jax.nn.log_softmax(logits.astype(wide), axis=-1)
+    return jax.nn.log_softmax(logits.astype(wide), axis=-1)
+
+
+def _of_labels(log_p: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]
 
 

@@ -11,7 +11,7 @@ from jopt._core.spec import is_off
 from jopt._core.transform import aggregator
 from jopt._core.types import Mask, Pair, Switch
 from jopt.objectives.jacobian import Gram, weighing
-from jopt.objectives.quadratic import solve, spread
+from jopt.objectives.quadratic import length, spread
 
 __all__ = ["nash_mtl"]
 
@@ -61,7 +61,7 @@ def nash_mtl(max_norm: Switch = 1.0, mask: Mask = None) -> Pair:
         weights = weights * scale
         if not is_off(max_norm):
             most = jnp.asarray(nx.cast(max_norm, scale.dtype), scale.dtype)
-            norm = nx.sqrt(jnp.maximum(weights @ gram.cosines @ weights, 0.0))
+            norm = length(gram.cosines, weights)
             within = norm * gram.top <= most
             top = jnp.where(moving, gram.top, 1.0)
             bound = most / jnp.where(norm > 0, norm, 1.0) / top
@@ -93,7 +93,7 @@ def _bargain(cosines: jax.Array, sizes: jax.Array) -> jax.Array:
         # in units of u, so that no scale spoils it
         slope = u * (c @ u) - 1.0
         curved = c * u[:, None] * u[None, :] + jnp.eye(k, dtype=u.dtype)
-        move = -solve(curved, slope)
+        move = -jnp.linalg.solve(curved, slope)
         return move, nx.sqrt(jnp.maximum(-move @ slope, 0.0))
 
     def step(s: _Newton) -> _Newton:

@@ -59,11 +59,11 @@ def pcgrad(key: jax.Array | int | None = None, mask: Mask = None) -> Pair:
     """
     if key is None:
         return weighing(lambda gram: _operated(gram, _in_turn(gram.k)), mask)
-    noise._check_key(key)
+    noise.check_key(key)
 
     def init(params: PyTree) -> PCGradState:
         del params
-        return PCGradState(noise._own_key(key))
+        return PCGradState(noise.own_key(key))
 
     def update(updates, state, params=None, *, gramian=None, **extra):
         del extra

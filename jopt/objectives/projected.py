@@ -5,13 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from optax import projections
 
 from jopt._core import extras, layout, numerics as nx, select
 from jopt._core.spec import did_you_mean
 from jopt._core.transform import transform
-from jopt._core.types import Mask, Pair, Positive, PyTree
+from jopt._core.types import Mask, no_state, Pair, Positive
 
 __all__ = ["projected"]
 
@@ -106,10 +105,6 @@ def _check(projection: Any) -> None:
 def after_step(move: Projection, mask: Mask, name: str) -> Pair:
     """The pair that replaces parameters after the step by a function of them."""
 
-    def init(params: PyTree) -> optax.EmptyState:
-        del params
-        return optax.EmptyState()
-
     def update(updates, state, params=None, **extra):
         del extra
         params = extras.need_params(params, name)
@@ -121,4 +116,4 @@ def after_step(move: Projection, mask: Mask, name: str) -> Pair:
 
         return jax.tree.map(leaf, updates, params, keep), state
 
-    return Pair(init, update)
+    return Pair(no_state, update)

@@ -4,11 +4,11 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from jopt._core import extras, norms, numerics as nx, select
+from jopt._core import norms, numerics as nx, select
 from jopt._core.transform import transform
-from jopt._core.types import LearningRate, Mask, NonNegative, Pair, PyTree
+from jopt._core.types import LearningRate, Mask, NonNegative, Pair
+from jopt.objectives.projected import after_step
 
 __all__ = ["proximal"]
 
@@ -63,39 +63,28 @@ def proximal(
     """
     select.check(mask)
 
-    def init(params: PyTree) -> optax.EmptyState:
-        del params
-        return optax.EmptyState()
+    def shrink(x: jax.Array) -> jax.Array:
+        dtype = jnp.finfo(x.dtype).dtype
+        rate = jnp.asarray(nx.cast(learning_rate, dtype), dtype)
+        threshold = rate * jnp.asarray(nx.cast(strength, dtype), dtype)
+        return _shrunk(x, threshold, penalty)
+
+    after = after_step(shrink, mask, "proximal")
 
     def update(updates, state, params=None, **extra):
-        del extra
-        params = extras.need_params(params, "proximal")
-        keep = select.resolve(mask, params)
+        steps = jax.tree.map(lambda u: -nx.times(u, learning_rate), updates)
+        return after.update(steps, state, params, **extra)
 
-        def leaf(u: jax.Array, p: jax.Array, flag: bool) -> jax.Array:
-            p = p.astype(u.dtype)
-            step = nx.times(u, learning_rate)
-            if not flag:
-                return -step
-            dtype = jnp.finfo(u.dtype).dtype
-            rate = jnp.asarray(nx.cast(learning_rate, dtype), dtype)
-            threshold = rate * jnp.asarray(nx.cast(strength, dtype), dtype)
-            return _shrunk(p - step, threshold, penalty) - p
-
-        return jax.tree.map(leaf, updates, params, keep), state
-
-    return Pair(init, update)
+    return Pair(after.init, update)
 
 
 def _shrunk(x: jax.Array, threshold: jax.Array, penalty: Penalty) -> jax.Array:
     """The proximal point of a penalty times `threshold`."""
-    if penalty == "l1":
-        return nx.times(x, _left(jnp.abs(x), threshold))
     if penalty == "squared_l2":
         return nx.times(x, 1.0 / (1.0 + threshold))
-    axes: Any = tuple(range(x.ndim)) if penalty == "group_lasso" else (-1,)
-    if not x.ndim:
+    if penalty == "l1" or not x.ndim:
         return nx.times(x, _left(jnp.abs(x), threshold))
+    axes: Any = tuple(range(x.ndim)) if penalty == "group_lasso" else (-1,)
     return nx.times(x, _left(norms.norm(x, axes), threshold))
 
 

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jopt._core import numerics as nx
+
 __all__ = []
 
 
@@ -76,13 +78,8 @@ def _solved(q: jax.Array, c: jax.Array, free: jax.Array) -> jax.Array:
     bare = jnp.where(inside, q, 0.0) + jnp.diag(jnp.where(free, 0.0, 1.0))
     system = bare + ridge * jnp.diag(free.astype(c.dtype))
     c = jnp.where(free, c, 0.0)
-    x = solve(system, c)
-    return x + solve(system, c - bare @ x)  # what the ridge took
-
-
-def solve(a: jax.Array, b: jax.Array) -> jax.Array:
-    """The solution of a small system."""
-    return jnp.linalg.solve(a, b)
+    x = jnp.linalg.solve(system, c)
+    return x + jnp.linalg.solve(system, c - bare @ x)  # what the ridge took
 
 
 def least_norm(cosines: jax.Array, sizes: jax.Array) -> jax.Array:
@@ -109,6 +106,11 @@ def least_norm(cosines: jax.Array, sizes: jax.Array) -> jax.Array:
 def spread(cosines: jax.Array, sizes: jax.Array) -> jax.Array:
     """The Gramian of cosines and norms."""
     return cosines * sizes[:, None] * sizes[None, :]
+
+
+def length(cosines: jax.Array, weights: jax.Array) -> jax.Array:
+    """The norm of a sum of unit vectors under weights."""
+    return nx.sqrt(jnp.maximum(weights @ cosines @ weights, 0.0))
 
 
 def preferences(given: Any, k: int, dtype: Any, name: str) -> jax.Array:

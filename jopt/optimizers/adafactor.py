@@ -6,7 +6,6 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax.typing import DTypeLike
 
 from jopt._core import extras, numerics as nx
@@ -18,6 +17,7 @@ from jopt._core.types import (
     Epsilon,
     LearningRate,
     Mask,
+    no_state,
     NonNegative,
     OptionalDecay,
     OptionalPositive,
@@ -291,4 +291,4 @@ def scale_by_param_block_rms(min_scale: NonNegative = 1e-3) -> Pair:
         params = extras.need_params(params, "scale_by_param_block_rms")
         return jax.tree.map(scaled, updates, params), state
 
-    return Pair(lambda params: optax.EmptyState(), update)
+    return Pair(no_state, update)

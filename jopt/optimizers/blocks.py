@@ -1,5 +1,6 @@
 """Blocks of parameters that share one number: the indices of one axis, or a leaf."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -32,9 +33,7 @@ def means(square: jax.Array, others: tuple[int, ...]) -> jax.Array:
     if not square.size:
         shape = [1 if i in others else n for i, n in enumerate(square.shape)]
         return jnp.zeros(shape, square.dtype)
-    count = 1
-    for i in others:
-        count *= square.shape[i]
+    count = math.prod(square.shape[i] for i in others)
     return jnp.sum(square / count, axis=others, keepdims=True)
 
 

@@ -1,13 +1,12 @@
 """Fromage: relative steps on each tensor, held back from growing."""
 
 import jax
-import optax
 
 from jopt._core import extras, numerics as nx
 from jopt._core.numerics import times
 from jopt._core.sums import number
 from jopt._core.transform import chain, optimizer, Transform, transform
-from jopt._core.types import LearningRate, NonNegative, Pair
+from jopt._core.types import LearningRate, no_state, NonNegative, Pair
 from jopt.transforms.scale import scale_by_trust_ratio
 
 
@@ -78,4 +77,4 @@ def scale_by_fromage(learning_rate: LearningRate) -> Pair:
 
         return jax.tree.map(step, updates, params), state
 
-    return Pair(lambda params: optax.EmptyState(), update)
+    return Pair(no_state, update)

@@ -107,7 +107,7 @@ def scale_by_gravity(
         Bahrami and Pouriyan Zadeh, "Gravity Optimizer: a Kinematic Approach on
         Optimization in Deep Learning", 2021, arXiv:2101.09192.
     """
-    noise._check_key(key)
+    noise.check_key(key)
 
     def drawn(own: jax.Array, slots: PyTree) -> PyTree:
         """The first velocities. In float32, so that a run in float64 has the same."""
@@ -121,7 +121,7 @@ def scale_by_gravity(
         return jax.tree.unflatten(tree, out)
 
     def init(params):
-        own = None if is_off(alpha) else noise._own_key(key)
+        own = None if is_off(alpha) else noise.own_key(key)
         count = jnp.zeros((), jnp.int32)
         return ScaleByGravityState(count, own, trees.zeros_like(params))
 

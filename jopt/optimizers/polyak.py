@@ -15,6 +15,7 @@ from jopt._core.types import (
     Epsilon,
     Growth,
     LearningRate,
+    no_state,
     Pair,
     Positive,
     PyTree,
@@ -155,10 +156,6 @@ def scale_by_polyak(
         for Fast Convergence", AISTATS 2021, arXiv:2002.10542, equation 3.
     """
 
-    def init(params):
-        del params
-        return optax.EmptyState()
-
     def update(updates, state, params=None, *, value=None, **extra):
         del params, extra
         gap = sums.loss(value, "scale_by_polyak") - number(f_min)
@@ -167,7 +164,7 @@ def scale_by_polyak(
         step = jnp.minimum(step, number(max_learning_rate))
         return jax.tree.map(lambda g: times(g, step), updates), state
 
-    return Pair(init, update)
+    return Pair(no_state, update)
 
 
 @transform

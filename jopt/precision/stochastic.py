@@ -61,10 +61,10 @@ def round_stochastically(inner: Inner, key: jax.Array | int) -> Pair:
         SGD with stochastic rounding.
     """
     pair = cast(Transform, inner).raw
-    noise._check_key(key)
+    noise.check_key(key)
 
     def init(params):
-        return RoundStochasticallyState(noise._own_key(key), pair.init(params))
+        return RoundStochasticallyState(noise.own_key(key), pair.init(params))
 
     def update(updates, state, params=None, **extra):
         params = extras.need_params(params, "round_stochastically")

@@ -2,16 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jopt._core import trees
 from jopt._core.transform import transform
-from jopt._core.types import Pair
-
-
-def _stateless(params):
-    del params
-    return optax.EmptyState()
+from jopt._core.types import no_state, Pair
 
 
 @transform
@@ -33,7 +27,7 @@ def identity() -> Pair:
         del params, extra
         return updates, state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 @transform
@@ -56,7 +50,7 @@ def set_to_zero() -> Pair:
         # zeros laid out as the updates are
         return jax.tree.map(lambda u: trees.full_like(u, 0.0, u.dtype), updates), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 @transform
@@ -100,4 +94,4 @@ def centralize(*, unit_axis: int = -1) -> Pair:
         del params, extra
         return jax.tree.map(leaf, updates), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)

@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jopt._core import extras, norms, numerics as nx
 from jopt._core.numerics import times
 from jopt._core.transform import transform
-from jopt._core.types import NonNegative, Pair, PyTree
+from jopt._core.types import no_state, NonNegative, Pair, PyTree
 
 
 class ClipByGlobalNormState(NamedTuple):
@@ -25,11 +24,6 @@ class ClipByGlobalNormState(NamedTuple):
         """The share of steps that were clipped."""
         steps = jnp.maximum(self.count, 1).astype(self.norm.dtype)
         return self.clipped.astype(self.norm.dtype) / steps
-
-
-def _stateless(params):
-    del params
-    return optax.EmptyState()
 
 
 @transform
@@ -65,7 +59,7 @@ def clip(max_delta: NonNegative) -> Pair:
         del params, extra
         return jax.tree.map(leaf, updates), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 @transform
@@ -153,7 +147,7 @@ def clip_by_block_rms(threshold: NonNegative) -> Pair:
         del params, extra
         return jax.tree.map(leaf, updates), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 @transform
@@ -209,7 +203,7 @@ def adaptive_grad_clip(
         params = extras.need_params(params, "adaptive_grad_clip")
         return jax.tree.map(leaf, updates, params), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 def _unit_axes(

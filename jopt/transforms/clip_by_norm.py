@@ -1,12 +1,11 @@
 """Clipping each leaf by its own norm."""
 
 import jax
-import optax
 
 from jopt._core import norms
 from jopt._core.numerics import times
 from jopt._core.transform import transform
-from jopt._core.types import NonNegative, Pair
+from jopt._core.types import no_state, NonNegative, Pair
 
 
 @transform
@@ -42,4 +41,4 @@ def clip_by_norm(max_norm: NonNegative) -> Pair:
         del params, extra
         return jax.tree.map(leaf, updates), state
 
-    return Pair(lambda params: optax.EmptyState(), update)
+    return Pair(no_state, update)

@@ -4,12 +4,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jopt._core import extras, norms, numerics as nx, trees
 from jopt._core.numerics import times
 from jopt._core.transform import transform
-from jopt._core.types import DecayRate, NonNegative, Pair, PyTree
+from jopt._core.types import DecayRate, no_state, NonNegative, Pair, PyTree
 
 
 @transform
@@ -61,7 +60,7 @@ def ortho_grad(*, rescale: bool = True) -> Pair:
         extras.need_params(params, "ortho_grad")
         return jax.tree.map(leaf, updates, params), state
 
-    return Pair(lambda params: optax.EmptyState(), update)
+    return Pair(no_state, update)
 
 
 class GrokfastState(NamedTuple):

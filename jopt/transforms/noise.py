@@ -50,11 +50,11 @@ def add_noise(eta: NonNegative, gamma: NonNegative, key: jax.Array | int) -> Pai
         Neelakantan et al., "Adding Gradient Noise Improves Learning for Very Deep
         Networks", 2015, arXiv:1511.06807, Equation 1.
     """
-    _check_key(key)
+    check_key(key)
 
     def init(params):
         del params
-        return optax.AddNoiseState(jnp.zeros((), jnp.int32), _own_key(key))
+        return optax.AddNoiseState(jnp.zeros((), jnp.int32), own_key(key))
 
     def update(updates, state, params=None, **extra):
         del params, extra
@@ -74,7 +74,8 @@ def add_noise(eta: NonNegative, gamma: NonNegative, key: jax.Array | int) -> Pai
     return Pair(init, update)
 
 
-def _check_key(key: jax.Array | int) -> None:
+def check_key(key: jax.Array | int) -> None:
+    """Raise unless `key` is an int or one key of `jax.random`."""
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         return
     allowed = "`key` must be a key of `jax.random.key` or an integer"
@@ -87,7 +88,7 @@ def _check_key(key: jax.Array | int) -> None:
         raise ValueError(f"{allowed}, got an array of shape {key.shape}: give one key.")
 
 
-def _own_key(key: jax.Array | int) -> jax.Array:
+def own_key(key: jax.Array | int) -> jax.Array:
     """A new-style key that shares no buffer: the state may be donated, `key` not."""
     if isinstance(key, int | np.integer):
         return jax.random.key(int(key))

@@ -9,7 +9,7 @@ import optax
 from jopt._core import extras, norms, numerics as nx, select
 from jopt._core.numerics import times
 from jopt._core.transform import transform
-from jopt._core.types import Fraction, LearningRate, Mask, NonNegative, Pair
+from jopt._core.types import Fraction, LearningRate, Mask, no_state, NonNegative, Pair
 
 
 @transform
@@ -121,7 +121,7 @@ def norm_floor(ratio: NonNegative = 0.35, *, per_row: bool = False) -> Pair:
         extras.need_params(params, "norm_floor")
         return jax.tree.map(leaf, updates, params), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 @transform
@@ -160,7 +160,7 @@ def radial_brake(strength: Fraction = 0.5) -> Pair:
         extras.need_params(params, "radial_brake")
         return jax.tree.map(leaf, updates, params), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 def _axes(p: jax.Array, stacked: bool) -> tuple[int, ...]:
@@ -177,9 +177,4 @@ def _dots(x: jax.Array, y: jax.Array, axes: tuple[int, ...]) -> jax.Array:
 
 def _checked(mask: Mask, params: Any) -> optax.EmptyState:
     select.resolve(mask, params)
-    return optax.EmptyState()
-
-
-def _stateless(params: Any) -> optax.EmptyState:
-    del params
     return optax.EmptyState()

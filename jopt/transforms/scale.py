@@ -4,18 +4,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jopt._core import extras, norms, numerics as nx
 from jopt._core.numerics import times
 from jopt._core.spec import is_off
 from jopt._core.transform import transform
-from jopt._core.types import Epsilon, LearningRate, NonNegative, Pair, Scalar
-
-
-def _stateless(params):
-    del params
-    return optax.EmptyState()
+from jopt._core.types import Epsilon, LearningRate, no_state, NonNegative, Pair, Scalar
 
 
 @transform
@@ -42,7 +36,7 @@ def scale(step_size: Scalar) -> Pair:
         del params, extra
         return jax.tree.map(lambda u: times(u, step_size), updates), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 @transform
@@ -75,7 +69,7 @@ def scale_by_learning_rate(
         step = -step if flip_sign else step
         return jax.tree.map(lambda u: times(u, step), updates), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 @transform
@@ -106,7 +100,7 @@ def scale_by_schedule(step_size_fn: Scalar) -> Pair:
         del params, extra
         return jax.tree.map(lambda u: times(u, step_size_fn), updates), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 @transform
@@ -130,7 +124,7 @@ def scale_by_sign() -> Pair:
         del params, extra
         return jax.tree.map(jnp.sign, updates), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 @transform
@@ -180,4 +174,4 @@ def scale_by_trust_ratio(
         params = extras.need_params(params, "scale_by_trust_ratio")
         return jax.tree.map(leaf, updates, params), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)

@@ -4,12 +4,19 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jopt._core import extras, norms, numerics as nx, trees
 from jopt._core.numerics import times
 from jopt._core.transform import transform
-from jopt._core.types import Count, Epsilon, NonNegative, Pair, Positive, PyTree
+from jopt._core.types import (
+    Count,
+    Epsilon,
+    no_state,
+    NonNegative,
+    Pair,
+    Positive,
+    PyTree,
+)
 from jopt.transforms import average
 
 
@@ -87,7 +94,7 @@ def keep_params_nonnegative() -> Pair:
         extras.need_params(params, "keep_params_nonnegative")
         return jax.tree.map(leaf, updates, params), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 @transform
@@ -120,7 +127,7 @@ def normalize_by_update_norm(scale_factor: Positive = 1.0, eps: Epsilon = 1e-6) 
         factor = nx.divide(nx.cast(scale_factor, root.dtype) * scale, below)
         return jax.tree.map(lambda g: times(g, factor), updates), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 @transform
@@ -151,7 +158,7 @@ def scale_by_param_block_norm(min_scale: NonNegative = 1e-3) -> Pair:
         extras.need_params(params, "scale_by_param_block_norm")
         return jax.tree.map(leaf, updates, params), state
 
-    return Pair(_stateless, update)
+    return Pair(no_state, update)
 
 
 class ApplyEveryState(NamedTuple):
@@ -204,8 +211,3 @@ def apply_every(k: Count = 1) -> Pair:
         return out, ApplyEveryState(count, total)
 
     return Pair(init, update)
-
-
-def _stateless(params):
-    del params
-    return optax.EmptyState()

@@ -12,7 +12,7 @@ from jopt._core import trees
 from jopt._core.decay import Decay
 from jopt._core.schedule import as_float, Schedule, schedule
 from jopt._core.spec import did_you_mean, is_off, UnknownNameError
-from jopt._core.transform import Transform, transform
+from jopt._core.transform import hands_on, Transform
 from jopt._core.types import Hyper, Inner, InnerSchedule, Pair
 from jopt.values import walk
 
@@ -164,7 +164,7 @@ class ExposedState(NamedTuple):
     inner_state: PyTree
 
 
-@transform
+@hands_on
 def expose(inner: Inner, *names: str) -> Pair:
     """Keep some hyperparameters in the state, where they can be read and set.
 
