@@ -25,7 +25,7 @@ def narrowed(extra: dict[str, Any], params: PyTree, keep: PyTree) -> dict[str, A
     if params is None:
         return extra
     out = dict(extra)
-    for name in ("value_fn", "grad_fn"):
+    for name in ("value_fn", "grad_fn", "residual_fn"):
         if name in extra:
             out[name] = _narrowed(extra[name], params, keep, name == "grad_fn")
     return out

@@ -33,8 +33,8 @@ def check_transform(
 
     Args:
         tx: A pair `(init, update)`.
-        needs: What the update needs beside gradients: `"params"`, `"value"`, or
-            `"grad_fn"`, which is then the gradient of a bowl.
+        needs: What the update needs beside gradients: `"params"`, `"value"`; or
+            `"value_fn"`, `"grad_fn"`, `"residual_fn"`, which are then those of a bowl.
         tags: The properties it claims, such as `"elementwise"`: each is then tried both
             ways, so that neither a false claim nor a missing one passes. Without it
             the report tells which properties were found.

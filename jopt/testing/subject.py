@@ -19,11 +19,30 @@ from jopt.testing.law import Law, LAWS, NotApplicable
 PyTree = Any
 Step = Callable[..., tuple[PyTree, PyTree, PyTree]]
 
-NEEDS = ("params", "value", "grad_fn")
+NEEDS = ("params", "value", "value_fn", "grad_fn", "residual_fn")
 UNSOUGHT = ("N10",)  # a law that takes long, and is tried only where it is claimed
 
-# The gradient of a bowl, as a pytree: it may be an argument of a compiled step.
-_SLOPE = jax.tree_util.Partial(lambda params: params)
+
+def _bowl(params: PyTree) -> jax.Array:
+    parts = [jnp.sum(jnp.abs(p) ** 2).astype(jnp.float32) for p in _floats(params)]
+    return sum(parts, jnp.float32(0.0)) / 2
+
+
+def _residuals(params: PyTree) -> jax.Array:
+    parts = [x.ravel() for p in _floats(params) for x in (p.real, p.imag)]
+    return jnp.concatenate([*(x.astype(jnp.float32) for x in parts), jnp.zeros(1)])
+
+
+def _floats(params: PyTree) -> list[Any]:
+    return [p for p in jax.tree.leaves(params) if jnp.issubdtype(p.dtype, jnp.inexact)]
+
+
+# A bowl, as pytrees: they may be arguments of a compiled step.
+FUNCTIONS = {
+    "value_fn": jax.tree_util.Partial(_bowl),
+    "grad_fn": jax.tree_util.Partial(lambda params: params),
+    "residual_fn": jax.tree_util.Partial(_residuals),
+}
 
 traces = [0]  # how often a step was traced, in all
 
@@ -79,7 +98,8 @@ class Subject:
 
     Attributes:
         tx: The transform.
-        needs: What its update needs: `"params"`, `"value"`, `"grad_fn"`.
+        needs: What its update needs: `"params"`, `"value"`, `"value_fn"`,
+            `"grad_fn"`, `"residual_fn"`.
         tags: The laws it claims, or `None` where it claims nothing.
         like: The tree it is tried on, as shapes.
         state_multiple: Its state's numbers over its parameters', if declared.
@@ -142,7 +162,7 @@ class Subject:
 
     def extra(self, t: int = 0) -> dict[str, Any]:
         """The extra arguments of step `t`."""
-        every = {"value": jnp.float32(1.0 / (1 + t)), "grad_fn": _SLOPE}
+        every = {"value": jnp.float32(1.0 / (1 + t)), **FUNCTIONS}
         return {name: x for name, x in every.items() if name in self.needs}
 
     @ft.cached_property
