@@ -84,6 +84,10 @@ from jopt.values import (
 
 # isort: split
 # -- made by `python -m tests.exports`
+from jopt.constraints import (
+    projected as projected,
+    proximal as proximal,
+)
 from jopt.matrix import (
     apollo as apollo,
     apollo_mini as apollo_mini,
@@ -115,8 +119,6 @@ from jopt.objectives import (
     nash_mtl as nash_mtl,
     objective_weights as objective_weights,
     pcgrad as pcgrad,
-    projected as projected,
-    proximal as proximal,
     sequence_cross_entropy as sequence_cross_entropy,
     sliced_wasserstein as sliced_wasserstein,
     smooth_l1_loss as smooth_l1_loss,

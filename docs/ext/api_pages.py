@@ -19,7 +19,8 @@ TITLES = {
     "matrix": "Stages of matrix optimizers",
     "wrappers": "Wrappers",
     "schedules": "Schedules",
-    "objectives": "Objectives, constraints and losses",
+    "objectives": "Objectives and losses",
+    "constraints": "Constraints",
     "inspect": "Inspection",
     "experiments": "Experiments and the race",
 }

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jopt._core import norms, numerics as nx, select
 from jopt._core.transform import transform
 from jopt._core.types import LearningRate, Mask, NonNegative, Pair
-from jopt.objectives.projected import after_step
+from jopt.constraints.projected import after_step
 
 __all__ = ["proximal"]
 
