@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jopt
-from tests.case import FADING, is_matrix, RATE, record, Vary
+from tests.case import FADING, FREE, is_matrix, RATE, record, Vary
 from tests.certificates.record import PAPER, RAMP, RATES, Rows
 from tests.references.walk import at, walk
 
@@ -68,7 +68,7 @@ CASES = {
         jopt.scale_by_nupi(jopt.linear_schedule(2.0, 1.0, 5), 0.5, 0.9),
         jopt.scale_by_nupi(0.0),
         jopt.scale_by_nupi(-0.5, 1.0, 0.5, start="zeros"),
-        tags="elementwise odd translation_invariant still complex descends",
+        tags=FREE,
         memory=1,
     ),
 }
