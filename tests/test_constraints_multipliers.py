@@ -213,6 +213,30 @@ def test_the_method_of_multipliers_needs_a_penalty():
         METHODS["multipliers"][1].init(problem.init(jnp.ones(2)))
 
 
+def test_a_choice_has_the_slope_of_its_stand_in():
+    def chosen(x):
+        hard = {"a": x > 0.0, "b": jnp.round(x)}
+        return jopt.straight_through(hard, {"a": jax.nn.sigmoid(x), "b": x * x})
+
+    x = jnp.array([0.7, -0.2])
+    value, (slope,) = chosen(x), (jax.jacfwd(chosen)(x),)
+    assert value["a"].tolist() == [1.0, 0.0]
+    assert value["b"].tolist() == [1.0, 0.0]
+    np.testing.assert_allclose(jnp.diag(slope["b"]), 2.0 * x)
+    assert jax.grad(lambda x: jnp.sum(chosen(x)["b"]))(x).tolist() == (2 * x).tolist()
+
+
+def test_an_infinite_stand_in_does_not_spoil_the_value():
+    assert jopt.straight_through(1.0, jnp.inf) == 1.0
+
+
+def test_a_choice_and_its_stand_in_are_alike():
+    with pytest.raises(ValueError, match="`value` has shape"):
+        jopt.straight_through(jnp.ones(2), jnp.ones(3))
+    with pytest.raises(ValueError, match="Give each value the slope"):
+        jopt.straight_through({"a": 1.0}, {"b": 1.0})
+
+
 def quadratic(x, a):
     """The objective and both constraints, in words of PyTorch and JAX."""
     h = x[0] * x[1] - 0.5
