@@ -118,6 +118,7 @@ from jopt.objectives import (
     projected as projected,
     proximal as proximal,
     sequence_cross_entropy as sequence_cross_entropy,
+    sinkhorn_divergence as sinkhorn_divergence,
     sliced_wasserstein as sliced_wasserstein,
     smooth_l1_loss as smooth_l1_loss,
     softmax_focal_loss as softmax_focal_loss,

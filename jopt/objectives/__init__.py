@@ -33,6 +33,7 @@ from jopt.objectives.pcgrad import (
 )
 from jopt.objectives.projected import projected as projected
 from jopt.objectives.proximal import proximal as proximal
+from jopt.objectives.transport import sinkhorn_divergence as sinkhorn_divergence
 from jopt.objectives.upgrad import (
     dual_proj as dual_proj,
     upgrad as upgrad,
