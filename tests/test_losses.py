@@ -123,6 +123,7 @@ def test_samples_of_several_numbers_are_sent_on():
         jopt.wasserstein_1d(jnp.zeros((2, 3)), jnp.zeros(3))
 
 
+@pytest.mark.slow
 def test_sinkhorn_divergence_tends_to_the_best_assignment():
     x, y = np.random.default_rng(0).normal(size=(2, 12, 2))
     square = ((x[:, None] - y) ** 2).sum(axis=2)
@@ -132,6 +133,7 @@ def test_sinkhorn_divergence_tends_to_the_best_assignment():
     np.testing.assert_allclose(ours, best, rtol=0.01)
 
 
+@pytest.mark.slow
 def test_sinkhorn_divergence_is_flat_where_the_clouds_are_the_same():
     x = jax.random.normal(jax.random.key(0), (8, 2))
     value, slope = jax.value_and_grad(jopt.sinkhorn_divergence)(x, x)
@@ -144,6 +146,7 @@ def test_sinkhorn_divergence_without_rounds_enough_is_nan():
     assert jnp.isnan(jopt.sinkhorn_divergence(x, y, epsilon=1e-3, rounds=20))
 
 
+@pytest.mark.slow
 def test_weights_of_sinkhorn_divergence_are_repetitions():
     x, y = jax.random.normal(jax.random.key(0), (2, 6, 2))
     twice = jnp.concatenate([x, x[:2]])
