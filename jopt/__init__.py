@@ -120,6 +120,7 @@ from jopt.objectives import (
     objective_weights as objective_weights,
     pcgrad as pcgrad,
     sequence_cross_entropy as sequence_cross_entropy,
+    sinkhorn_divergence as sinkhorn_divergence,
     sliced_wasserstein as sliced_wasserstein,
     smooth_l1_loss as smooth_l1_loss,
     softmax_focal_loss as softmax_focal_loss,

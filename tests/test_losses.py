@@ -1,10 +1,13 @@
 """Losses: against scipy and PyTorch."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
+from scipy import optimize
 
 import jopt
 
@@ -118,3 +121,50 @@ def test_shapes_that_do_not_fit_are_refused():
 def test_samples_of_several_numbers_are_sent_on():
     with pytest.raises(ValueError, match="sliced_wasserstein"):
         jopt.wasserstein_1d(jnp.zeros((2, 3)), jnp.zeros(3))
+
+
+@pytest.mark.slow
+def test_sinkhorn_divergence_tends_to_the_best_assignment():
+    x, y = np.random.default_rng(0).normal(size=(2, 12, 2))
+    square = ((x[:, None] - y) ** 2).sum(axis=2)
+    best = square[optimize.linear_sum_assignment(square)].mean()
+    with jax.enable_x64(True):
+        ours = jopt.sinkhorn_divergence(jnp.asarray(x), jnp.asarray(y), epsilon=3e-3)
+    np.testing.assert_allclose(ours, best, rtol=0.01)
+
+
+@pytest.mark.slow
+def test_sinkhorn_divergence_is_flat_where_the_clouds_are_the_same():
+    x = jax.random.normal(jax.random.key(0), (8, 2))
+    value, slope = jax.value_and_grad(jopt.sinkhorn_divergence)(x, x)
+    np.testing.assert_allclose(value, 0.0, atol=1e-4)
+    np.testing.assert_allclose(slope, jnp.zeros_like(x), atol=1e-3)
+
+
+def test_sinkhorn_divergence_without_rounds_enough_is_nan():
+    x, y = jax.random.normal(jax.random.key(0), (2, 6, 2))
+    assert jnp.isnan(jopt.sinkhorn_divergence(x, y, epsilon=1e-3, rounds=20))
+
+
+@pytest.mark.slow
+def test_weights_of_sinkhorn_divergence_are_repetitions():
+    x, y = jax.random.normal(jax.random.key(0), (2, 6, 2))
+    twice = jnp.concatenate([x, x[:2]])
+    weights = jnp.array([2.0, 2.0, 1.0, 1.0, 1.0, 1.0])
+    np.testing.assert_allclose(
+        jopt.sinkhorn_divergence(x, y, weights, epsilon=0.5),
+        jopt.sinkhorn_divergence(twice, y, epsilon=0.5),
+        rtol=1e-3,
+    )
+
+
+def test_sinkhorn_divergence_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ott.geometry.pointcloud", None)
+    with pytest.raises(ImportError, match="transport"):
+        jopt.sinkhorn_divergence(jnp.zeros((2, 2)), jnp.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, float("nan")])
+def test_sinkhorn_divergence_needs_some_entropy(epsilon):
+    with pytest.raises(ValueError, match="above 0"):
+        jopt.sinkhorn_divergence(jnp.zeros((2, 2)), jnp.zeros((2, 2)), epsilon=epsilon)

@@ -31,6 +31,7 @@ from jopt.objectives.pcgrad import (
     pcgrad as pcgrad,
     PCGradState as PCGradState,
 )
+from jopt.objectives.transport import sinkhorn_divergence as sinkhorn_divergence
 from jopt.objectives.upgrad import (
     dual_proj as dual_proj,
     upgrad as upgrad,
