@@ -74,14 +74,22 @@ def mirror_descent(
             drop = -nx.times(u, learning_rate)
             if domain == "simplex" and u.size:
                 drop = _normalized(drop, w, axis if u.ndim else None, total)
-            # further at once, and rounding would make 0 of it, which stays, or infinity
-            kind = jnp.finfo(u.dtype)
-            low, high = math.log(4 * kind.eps), math.log(kind.max) / 2
-            return w * jnp.expm1(jnp.clip(drop, low, high)) + (w - p)
+            return _change(w, drop) + (w - p)
 
         return jax.tree.map(leaf, updates, params), state
 
     return Pair(no_state, update)
+
+
+def _change(w: jax.Array, drop: jax.Array) -> jax.Array:
+    """`w exp(drop) - w`, within limits for one step.
+
+    Of an entry that falls further rounding would make 0, which stays.
+    """
+    kind = jnp.finfo(w.dtype)
+    low, high = math.log(4 * kind.eps), math.log(kind.max) / 2
+    room = jnp.maximum(float(kind.max) / 4 - w, 0.0)
+    return jnp.minimum(w * jnp.expm1(jnp.clip(drop, low, high)), room)
 
 
 def _normalized(

@@ -38,6 +38,7 @@ CASES = {
         ),
         Vary(
             jopt.primal_dual(jopt.sgd(RATE), DUAL, order="dual_first", roles=at_most),
+            memory=0.2,
             needs="params grad_fn",
         ),
         Vary(
@@ -54,7 +55,7 @@ CASES = {
         jopt.method_of_multipliers(jopt.sgd(RATE), 2),
         Vary(
             jopt.method_of_multipliers(jopt.adam(RATE), 2, 2.0, 0.5, limit=8.0),
-            memory=1.4,
+            memory=24 / 17,
         ),
         tags="elementwise",
         needs="params",

@@ -1,5 +1,7 @@
 """Records of steps within a set: Frank-Wolfe, mirror descent, manifolds."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 import jopt
@@ -9,11 +11,15 @@ from tests.references.walk import at, walk
 
 ZERO = {"N2": "a parameter of 0 stays at 0, as the step multiplies"}
 BENT = ZERO | {"A8": "a factor is not in proportion to the rate"}
-ALONE = {"A3": "one entry of the vector has all, and moves by rounding alone"}
 AWAY = dict.fromkeys(
     ("N6", "N8", "N11"), "alone it leaves the manifold, and grows with the cube"
 )
 SLOW = 0.01
+# with several numbers above 0 in each leaf and column
+LARGER = {
+    "b": jax.ShapeDtypeStruct((9,), jnp.float32),
+    "w": jax.ShapeDtypeStruct((12, 3), jnp.float32),
+}
 
 CASES = {
     "frank_wolfe": record(
@@ -26,9 +32,9 @@ CASES = {
         needs="params",
     ),
     "mirror_descent": record(
-        Vary(jopt.mirror_descent(SLOW), skips=BENT | ALONE),
+        jopt.mirror_descent(SLOW),
         Vary(
-            jopt.mirror_descent(0.1 * FADING, axis=-1, total=2.0),
+            jopt.mirror_descent(0.1 * FADING, axis=0, total=2.0),
             "+matrix",
             skips=ZERO,
         ),
@@ -36,6 +42,7 @@ CASES = {
         tags="descends",
         needs="params",
         skips=BENT,
+        like=LARGER,
     ),
     "tangent": record(
         jopt.tangent("sphere"),
@@ -46,7 +53,7 @@ CASES = {
     ),
     "retracted": record(
         jopt.chain(jopt.sgd(SLOW), jopt.retracted("stiefel")),
-        Vary(jopt.chain(jopt.sgd(SLOW), jopt.retracted("sphere")), "-matrix"),
+        Vary(jopt.chain(jopt.sgd(0.03), jopt.retracted("sphere")), "-matrix"),
         jopt.chain(jopt.sgd(FADING), jopt.retracted("oblique", is_matrix)),
         tags="complex odd matrix descends",
         needs="params",
