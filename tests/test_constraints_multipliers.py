@@ -321,3 +321,20 @@ def test_is_what_cooper_does(order, penalty, gains):
             pair = jax.tree.map(jnp.add, pair, u)
             path.append(np.hstack([pair.params, *pair.multipliers]))
     np.testing.assert_allclose(path, theirs, rtol=0, atol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_first_start_is_as_cooper_says_and_not_as_it_does():
+    """A steady error has no change to answer to."""
+    cooper, torch = pytest.importorskip("cooper"), pytest.importorskip("torch")
+    p = torch.nn.Parameter(torch.zeros(1))
+    theirs = cooper.optim.nuPI([p], lr=1.0, Kp=torch.tensor(1.0), maximize=True)
+    tx = jopt.scale_by_nupi(1.0)
+    state, way = tx.init(jnp.zeros(1)), []
+    for _ in range(3):
+        p.grad = torch.ones(1)
+        theirs.step()
+        u, state = tx.update(jnp.ones(1), state)
+        way.append((float(u[0]), p.item()))
+    assert way == [(1.0, 1.0), (1.0, 3.0), (1.0, 4.0)]
