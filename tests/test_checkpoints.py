@@ -165,32 +165,39 @@ class Killed(BaseException):
     """Stands for the end of the process: nothing cleans up after it."""
 
 
-CALLS = [(os, "fsync"), (os, "rename"), (pathlib.Path, "mkdir"), (os, "replace")]
+class System:
+    """The system as the module sees it, which fails at the call of a number."""
 
+    def __init__(self, at, error):
+        self.count, self.at, self.error = 0, at, error
 
-def interrupted(monkeypatch, at, error):
-    """Have the call of that number to the system raise; returns the count of calls."""
-    count = [0]
+    def __getattr__(self, name):
+        real = getattr(os, name)
+        return self.watched(real) if name in ("fsync", "rename", "open") else real
 
-    def wrap(function):
+    def watched(self, function):
         def call(*args, **kwargs):
-            count[0] += 1
-            if count[0] == at:
-                raise error
+            self.count += 1
+            if self.count == self.at:
+                raise self.error
             return function(*args, **kwargs)
 
         return call
 
-    for owner, name in CALLS:
-        monkeypatch.setattr(owner, name, wrap(getattr(owner, name)))
-    return count
+
+def interrupted(monkeypatch, at, error):
+    system = System(at, error)
+    write = system.watched(checkpoints.leaves.write)
+    monkeypatch.setattr(checkpoints, "os", system)
+    monkeypatch.setattr(checkpoints.leaves, "write", write)
+    return system
 
 
 def calls_of_a_save(folder):
     with pytest.MonkeyPatch.context() as patch, Checkpoints(folder) as kept:
-        count = interrupted(patch, -1, None)
+        system = interrupted(patch, -1, None)
         kept.save(9, tree(9))
-        return count[0]
+        return system.count
 
 
 def test_an_end_at_any_call_loses_no_step_and_leaves_nothing(folder, tmp_path):
