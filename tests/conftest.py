@@ -5,8 +5,6 @@ import os
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 
-import itertools
-
 import jax
 import pytest
 
@@ -14,15 +12,24 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
-TESTS = itertools.count(1)
+MOST, compiled = 1000, [0]  # programs; a process can hold some thousands
+
+
+def count_programs(event: str, seconds: float, **kwargs: object) -> None:
+    """Hear of each program that is compiled."""
+    compiled[0] += event == "/jax/core/compile/backend_compile_duration"
+
+
+jax.monitoring.register_event_duration_secs_listener(count_programs)
 
 # it registers a transform, and doctests would import it under another name
 collect_ignore = ["stacked.py"]
 
 
 def pytest_runtest_teardown() -> None:
-    """Forget old programs now and then: a process can hold only so many."""
-    if next(TESTS) % 32 == 0:
+    """Forget old programs now and then, or the process would end."""
+    if compiled[0] > MOST:
+        compiled[0] = 0
         jax.clear_caches()
 
 

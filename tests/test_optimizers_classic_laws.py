@@ -97,10 +97,9 @@ def test_a_traced_epsilon_may_be_zero(name):
     assert jnp.array_equal(updates, g)
 
 
-@pytest.mark.parametrize("eps", [1e-8, 0.0])
-@pytest.mark.parametrize("name", ALL)
-def test_hypergradients_are_finite_beside_a_zero_gradient(name, eps):
-    tx = build(name, **({} if name == "sgd" else {"eps": eps}))
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_without_an_epsilon_hypergradients_are_finite_beside_a_zero_gradient(name):
+    tx = build(name, eps=0.0)
 
     def loss(tx):
         def step(carry, _):
@@ -117,17 +116,6 @@ def test_hypergradients_are_finite_beside_a_zero_gradient(name, eps):
     assert all(map(jnp.isfinite, jax.tree.leaves(hypergradient)))
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_a_complex_leaf_turns_with_its_gradient(name):
-    tx, g = build(name), jnp.array([3.0, -0.5, 0.0])
-    turned = (0.6 + 0.8j) * g.astype(jnp.complex64)
-    state, complex_state = tx.init(g), tx.init(turned)
-    for _ in range(7):
-        theirs, state = update_jitted(tx, g, state)
-        ours, complex_state = update_jitted(tx, turned, complex_state)
-    np.testing.assert_allclose(ours, (0.6 + 0.8j) * np.asarray(theirs), rtol=1e-5)
-
-
 def test_sgd_treats_a_complex_leaf_as_two_real_ones():
     tx, g = build("sgd"), jnp.array([3.0 - 1.0j, 0.5j])
     state, parts = tx.init(g), tx.init((g.real, g.imag))
@@ -135,21 +123,6 @@ def test_sgd_treats_a_complex_leaf_as_two_real_ones():
         whole, state = update_jitted(tx, g, state)
         (real, imag), parts = update_jitted(tx, (g.real, g.imag), parts)
     np.testing.assert_allclose(whole, jax.lax.complex(real, imag), rtol=1e-6)
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_zero_gradients_in_float16_are_no_step(name):
-    tx, g = build(name), jnp.zeros(2, jnp.float16)
-    updates, _ = tx.update(g, tx.init(g), g)
-    assert jnp.array_equal(updates, g) and updates.dtype == jnp.float16
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_state_is_a_fixed_point_of_the_update(name):
-    tx, g = build(name), {"a": jnp.ones(2, jnp.bfloat16), "b": jnp.ones(()), "c": None}
-    state = tx.init(g)
-    _, after = update_jitted(tx, g, state)
-    assert jax.tree.map(jax.typeof, after) == jax.tree.map(jax.typeof, state)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adadelta", "adamw", "nadamw", "adamaxw"])

@@ -55,14 +55,6 @@ def test_matches_optax(name, args):
         np.testing.assert_allclose(u, v, rtol=4e-7)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("tx", STAGES, ids=lambda tx: tx.spec.name)
-def test_result_has_dtype_of_parameters(tx, dtype):
-    params = example(dtype) | {"empty": jnp.zeros((0, 3), dtype)}
-    out, _ = jax.jit(tx.update)(params, tx.init(params), params)
-    assert {u.dtype.name for u in jax.tree.leaves(out)} == {dtype}
-
-
 @pytest.mark.parametrize("dtype", ["bfloat16", "complex64"])
 @pytest.mark.parametrize("tx", STAGES, ids=lambda tx: tx.spec.name)
 def test_traced_bound_gives_the_static_result(tx, dtype):
