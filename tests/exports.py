@@ -20,6 +20,7 @@ PACKAGES = (
     "matrix",
     "schedules",
     "objectives",
+    "sampling",
     "precision",
 )
 MARKS = {"transform", "aggregator", "hands_on", "optimizer", "schedule"}

@@ -35,6 +35,7 @@ LAYERS = (
     "matrix",
     "schedules",
     "objectives",
+    "sampling",
     "precision",
     "sharding",
     "inspect",

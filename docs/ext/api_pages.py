@@ -20,6 +20,7 @@ TITLES = {
     "wrappers": "Wrappers",
     "schedules": "Schedules",
     "objectives": "Objectives, constraints and losses",
+    "sampling": "Samplers",
     "inspect": "Inspection",
     "experiments": "Experiments and the race",
 }
