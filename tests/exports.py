@@ -21,6 +21,7 @@ PACKAGES = (
     "schedules",
     "objectives",
     "sampling",
+    "nonsmooth",
     "precision",
 )
 MARKS = {"transform", "aggregator", "hands_on", "optimizer", "schedule"}

@@ -36,6 +36,7 @@ LAYERS = (
     "schedules",
     "objectives",
     "sampling",
+    "nonsmooth",
     "precision",
     "sharding",
     "inspect",

@@ -21,6 +21,7 @@ TITLES = {
     "schedules": "Schedules",
     "objectives": "Objectives, constraints and losses",
     "sampling": "Samplers",
+    "nonsmooth": "Non-smooth functions",
     "inspect": "Inspection",
     "experiments": "Experiments and the race",
 }

@@ -10,7 +10,7 @@ from jopt._core.transform import transform
 from jopt._core.types import DecayRate, Epsilon, LearningRate, NonNegative, Pair, PyTree
 from jopt.optimizers import moments
 from jopt.sampling import heat
-from jopt.transforms.noise import check_key, own_key
+from jopt.transforms.noise import check_key, drawn, own_key
 
 
 class PSGLDState(NamedTuple):
@@ -84,7 +84,7 @@ def psgld(
 
     def update(updates, state, params=None, **extra):
         del params, extra
-        following, noise = heat.drawn(state.rng_key, updates)
+        following, noise = drawn(state.rng_key, updates)
         size = heat.deviation(learning_rate, temperature)
         guard = moments.may_vanish(eps)
         nu = moments.averages(moments.squares(updates), state.nu, decay)

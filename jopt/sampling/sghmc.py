@@ -12,7 +12,7 @@ from jopt._core.transform import transform
 from jopt._core.types import Fraction, LearningRate, NonNegative, Pair, PyTree
 from jopt.optimizers import moments
 from jopt.sampling import heat
-from jopt.transforms.noise import check_key, own_key
+from jopt.transforms.noise import check_key, drawn, own_key
 
 
 class SGHMCState(NamedTuple):
@@ -82,7 +82,7 @@ def sghmc(
 
     def update(updates, state, params=None, **extra):
         del params, extra
-        following, noise = heat.drawn(state.rng_key, updates)
+        following, noise = drawn(state.rng_key, updates)
         left = jnp.maximum(number(friction) - number(noise_estimate), 0.0)
         size = heat.deviation(learning_rate, temperature, left)
         kept = 1.0 - number(friction)

@@ -8,7 +8,7 @@ from jopt._core.numerics import times
 from jopt._core.transform import transform
 from jopt._core.types import LearningRate, NonNegative, Pair
 from jopt.sampling import heat
-from jopt.transforms.noise import check_key, own_key
+from jopt.transforms.noise import check_key, drawn, own_key
 
 
 class SGLDState(NamedTuple):
@@ -72,7 +72,7 @@ def sgld(
 
     def update(updates, state, params=None, **extra):
         del params, extra
-        following, noise = heat.drawn(state.rng_key, updates)
+        following, noise = drawn(state.rng_key, updates)
         size = heat.deviation(learning_rate, temperature)
 
         def leaf(g: jax.Array, n: jax.Array) -> jax.Array:

@@ -84,6 +84,19 @@ def normal_like(key: jax.Array, tree: PyTree) -> PyTree:
     return jax.tree.unflatten(structure, drawn)
 
 
+def drawn(key: jax.Array, tree: PyTree) -> tuple[jax.Array, PyTree]:
+    """The key of the next step, and numbers of unit variance for each leaf.
+
+    The real and the imaginary part of a complex number count as two.
+    """
+    following, now = jax.random.split(key)
+
+    def unit(x: jax.Array) -> jax.Array:
+        return times(x, 2.0**0.5) if jnp.iscomplexobj(x) else x
+
+    return following, jax.tree.map(unit, normal_like(now, tree))
+
+
 def check_key(key: jax.Array | int) -> None:
     """Raise unless `key` is an int or one key of `jax.random`."""
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
