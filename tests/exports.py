@@ -20,6 +20,8 @@ PACKAGES = (
     "matrix",
     "schedules",
     "objectives",
+    "sampling",
+    "nonsmooth",
     "precision",
 )
 MARKS = {"transform", "aggregator", "hands_on", "optimizer", "schedule"}

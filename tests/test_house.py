@@ -35,6 +35,8 @@ LAYERS = (
     "matrix",
     "schedules",
     "objectives",
+    "sampling",
+    "nonsmooth",
     "precision",
     "sharding",
     "inspect",

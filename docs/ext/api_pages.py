@@ -20,6 +20,8 @@ TITLES = {
     "wrappers": "Wrappers",
     "schedules": "Schedules",
     "objectives": "Objectives, constraints and losses",
+    "sampling": "Samplers",
+    "nonsmooth": "Non-smooth functions",
     "inspect": "Inspection",
     "experiments": "Experiments and the race",
 }

@@ -1,0 +1,1 @@
+"""Methods for functions with kinks, where gradients jump."""

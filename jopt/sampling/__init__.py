@@ -1,0 +1,1 @@
+"""Samplers of posterior distributions: descent with the noise that belongs to it."""
