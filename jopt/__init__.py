@@ -100,6 +100,11 @@ from jopt.matrix import (
     scale_by_galore as scale_by_galore,
     scale_by_muon as scale_by_muon,
 )
+from jopt.nonsmooth import (
+    gradient_sampling as gradient_sampling,
+    proximal_point as proximal_point,
+    subgradient as subgradient,
+)
 from jopt.objectives import (
     aggregate as aggregate,
     aggregator as aggregator,
@@ -318,6 +323,14 @@ from jopt.precision import (
     round_stochastically as round_stochastically,
     scale_loss as scale_loss,
     stochastic_round as stochastic_round,
+)
+from jopt.sampling import (
+    add_gaussian_prior as add_gaussian_prior,
+    cyclical_temperature_schedule as cyclical_temperature_schedule,
+    psgld as psgld,
+    sghmc as sghmc,
+    sgld as sgld,
+    sgnht as sgnht,
 )
 from jopt.schedules import (
     cooldown as cooldown,

@@ -5,6 +5,10 @@ from jopt.matrix import (
     ScaleByGaloreState as ScaleByGaloreState,
     ScaleByMuonState as ScaleByMuonState,
 )
+from jopt.nonsmooth import (
+    GradientSamplingState as GradientSamplingState,
+    SubgradientState as SubgradientState,
+)
 from jopt.objectives import (
     DWAState as DWAState,
     GradNormState as GradNormState,
@@ -68,6 +72,12 @@ from jopt.precision import (
     KahanState as KahanState,
     MasterWeightsState as MasterWeightsState,
     RoundStochasticallyState as RoundStochasticallyState,
+)
+from jopt.sampling import (
+    PSGLDState as PSGLDState,
+    SGHMCState as SGHMCState,
+    SGLDState as SGLDState,
+    SGNHTState as SGNHTState,
 )
 from jopt.transforms import (
     AccumulateState as AccumulateState,
