@@ -85,8 +85,22 @@ from jopt.values import (
 # isort: split
 # -- made by `python -m tests.exports`
 from jopt.constraints import (
+    augmented_lagrangian as augmented_lagrangian,
+    Constraints as Constraints,
+    frank_wolfe as frank_wolfe,
+    Lagrangian as Lagrangian,
+    lagrangian as lagrangian,
+    method_of_multipliers as method_of_multipliers,
+    mirror_descent as mirror_descent,
+    primal_dual as primal_dual,
+    PrimalDual as PrimalDual,
     projected as projected,
     proximal as proximal,
+    retracted as retracted,
+    riemannian as riemannian,
+    scale_by_nupi as scale_by_nupi,
+    straight_through as straight_through,
+    tangent as tangent,
 )
 from jopt.matrix import (
     apollo as apollo,
@@ -103,6 +117,11 @@ from jopt.matrix import (
     scale_by_apollo as scale_by_apollo,
     scale_by_galore as scale_by_galore,
     scale_by_muon as scale_by_muon,
+)
+from jopt.nonsmooth import (
+    gradient_sampling as gradient_sampling,
+    proximal_point as proximal_point,
+    subgradient as subgradient,
 )
 from jopt.objectives import (
     aggregate as aggregate,
@@ -320,6 +339,14 @@ from jopt.precision import (
     round_stochastically as round_stochastically,
     scale_loss as scale_loss,
     stochastic_round as stochastic_round,
+)
+from jopt.sampling import (
+    add_gaussian_prior as add_gaussian_prior,
+    cyclical_temperature_schedule as cyclical_temperature_schedule,
+    psgld as psgld,
+    sghmc as sghmc,
+    sgld as sgld,
+    sgnht as sgnht,
 )
 from jopt.schedules import (
     cooldown as cooldown,

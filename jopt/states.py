@@ -1,9 +1,18 @@
 """The states of all transforms, by name: named tuples of arrays."""
 
+from jopt.constraints import (
+    FrankWolfeState as FrankWolfeState,
+    MethodOfMultipliersState as MethodOfMultipliersState,
+    ScaleByNuPIState as ScaleByNuPIState,
+)
 from jopt.matrix import (
     ScaleByApolloState as ScaleByApolloState,
     ScaleByGaloreState as ScaleByGaloreState,
     ScaleByMuonState as ScaleByMuonState,
+)
+from jopt.nonsmooth import (
+    GradientSamplingState as GradientSamplingState,
+    SubgradientState as SubgradientState,
 )
 from jopt.objectives import (
     DWAState as DWAState,
@@ -68,6 +77,12 @@ from jopt.precision import (
     KahanState as KahanState,
     MasterWeightsState as MasterWeightsState,
     RoundStochasticallyState as RoundStochasticallyState,
+)
+from jopt.sampling import (
+    PSGLDState as PSGLDState,
+    SGHMCState as SGHMCState,
+    SGLDState as SGLDState,
+    SGNHTState as SGNHTState,
 )
 from jopt.transforms import (
     AccumulateState as AccumulateState,

@@ -21,6 +21,8 @@ PACKAGES = (
     "schedules",
     "objectives",
     "constraints",
+    "sampling",
+    "nonsmooth",
     "precision",
 )
 MARKS = {"transform", "aggregator", "hands_on", "optimizer", "schedule"}

@@ -36,6 +36,8 @@ LAYERS = (
     "schedules",
     "objectives",
     "constraints",
+    "sampling",
+    "nonsmooth",
     "precision",
     "sharding",
     "inspect",

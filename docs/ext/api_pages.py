@@ -21,6 +21,8 @@ TITLES = {
     "schedules": "Schedules",
     "objectives": "Objectives and losses",
     "constraints": "Constraints",
+    "sampling": "Samplers",
+    "nonsmooth": "Non-smooth functions",
     "inspect": "Inspection",
     "experiments": "Experiments and the race",
 }

@@ -160,7 +160,7 @@ def scale_by_polyak(
         del params, extra
         gap = sums.loss(value, "scale_by_polyak") - number(f_min)
         gap = jnp.maximum(gap, 0.0) if variant == "sps+" else gap
-        step = _over_square(gap, updates, 1.0, eps)
+        step = over_square(gap, updates, 1.0, eps)
         step = jnp.minimum(step, number(max_learning_rate))
         return jax.tree.map(lambda g: times(g, step), updates), state
 
@@ -203,7 +203,7 @@ def scale_by_sps(
     def update(updates, state, params=None, *, value=None, **extra):
         del params, extra
         gap = sums.loss(value, "scale_by_sps") - number(f_min)
-        step = _over_square(jnp.maximum(gap, 0.0), updates, c, eps)
+        step = over_square(jnp.maximum(gap, 0.0), updates, c, eps)
         if growth_rate is None:
             step = jnp.minimum(step, number(max_learning_rate))
         else:
@@ -215,7 +215,7 @@ def scale_by_sps(
     return Pair(init, update)
 
 
-def _over_square(gap: jax.Array, tree: PyTree, c: Any, eps: Any) -> jax.Array:
+def over_square(gap: jax.Array, tree: PyTree, c: Any, eps: Any) -> jax.Array:
     """The gap over the squared norm of a tree; 0 where the latter is."""
     square = nx.square(number(norms.global_norm(tree))) * number(c)
     return nx.divide(gap, square if is_off(eps) else square + number(eps))

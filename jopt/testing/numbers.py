@@ -158,6 +158,8 @@ def _doubled(tree: PyTree) -> PyTree:
     cure="Annotate decay rates `jopt.DecayRate`; use `-expm1(t * log1p(-(1 - b)))`.",
 )
 def _decay_rates(s: Subject) -> None:
+    if s.has("stochastic"):
+        raise NotApplicable("float64 draws other numbers")
     at = list(_decays(s.tx))
     if not at:
         raise NotApplicable("it has no decay rates of type `jopt.DecayRate`")

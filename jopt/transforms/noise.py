@@ -8,7 +8,7 @@ import optax
 from jopt._core import numerics as nx
 from jopt._core.numerics import times
 from jopt._core.transform import transform
-from jopt._core.types import NonNegative, Pair
+from jopt._core.types import NonNegative, Pair, PyTree
 
 
 @transform
@@ -63,15 +63,38 @@ def add_noise(eta: NonNegative, gamma: NonNegative, key: jax.Array | int) -> Pai
         power = t.astype(dtype) ** (-0.5 * nx.cast(gamma, dtype))
         deviation = nx.sqrt(jnp.asarray(eta, dtype)) * power
         following, now = jax.random.split(state.rng_key)
-        leaves, tree = jax.tree.flatten(updates)
-        keys = (jax.random.fold_in(now, i) for i in range(len(leaves)))
-        noisy = [
-            u + times(jax.random.normal(k, u.shape, u.dtype), deviation)
-            for u, k in zip(leaves, keys, strict=True)
-        ]
-        return jax.tree.unflatten(tree, noisy), optax.AddNoiseState(t, following)
+        noise = normal_like(now, updates)
+        noisy = jax.tree.map(lambda u, n: u + times(n, deviation), updates, noise)
+        return noisy, optax.AddNoiseState(t, following)
 
     return Pair(init, update)
+
+
+def normal_like(key: jax.Array, tree: PyTree) -> PyTree:
+    """Standard normal numbers for each leaf, in its dtype, from a key of its own.
+
+    A complex number has half the variance in each part.
+    """
+    leaves, structure = jax.tree.flatten(tree)
+    keys = (jax.random.fold_in(key, i) for i in range(len(leaves)))
+    drawn = (
+        jax.random.normal(k, x.shape, x.dtype)
+        for k, x in zip(keys, leaves, strict=True)
+    )
+    return jax.tree.unflatten(structure, drawn)
+
+
+def drawn(key: jax.Array, tree: PyTree) -> tuple[jax.Array, PyTree]:
+    """The key of the next step, and numbers of unit variance for each leaf.
+
+    The real and the imaginary part of a complex number count as two.
+    """
+    following, now = jax.random.split(key)
+
+    def unit(x: jax.Array) -> jax.Array:
+        return times(x, 2.0**0.5) if jnp.iscomplexobj(x) else x
+
+    return following, jax.tree.map(unit, normal_like(now, tree))
 
 
 def check_key(key: jax.Array | int) -> None:
