@@ -84,6 +84,24 @@ from jopt.values import (
 
 # isort: split
 # -- made by `python -m tests.exports`
+from jopt.constraints import (
+    augmented_lagrangian as augmented_lagrangian,
+    Constraints as Constraints,
+    frank_wolfe as frank_wolfe,
+    Lagrangian as Lagrangian,
+    lagrangian as lagrangian,
+    method_of_multipliers as method_of_multipliers,
+    mirror_descent as mirror_descent,
+    primal_dual as primal_dual,
+    PrimalDual as PrimalDual,
+    projected as projected,
+    proximal as proximal,
+    retracted as retracted,
+    riemannian as riemannian,
+    scale_by_nupi as scale_by_nupi,
+    straight_through as straight_through,
+    tangent as tangent,
+)
 from jopt.matrix import (
     apollo as apollo,
     apollo_mini as apollo_mini,
@@ -120,8 +138,6 @@ from jopt.objectives import (
     nash_mtl as nash_mtl,
     objective_weights as objective_weights,
     pcgrad as pcgrad,
-    projected as projected,
-    proximal as proximal,
     sequence_cross_entropy as sequence_cross_entropy,
     sinkhorn_divergence as sinkhorn_divergence,
     sliced_wasserstein as sliced_wasserstein,

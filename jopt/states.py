@@ -1,5 +1,10 @@
 """The states of all transforms, by name: named tuples of arrays."""
 
+from jopt.constraints import (
+    FrankWolfeState as FrankWolfeState,
+    MethodOfMultipliersState as MethodOfMultipliersState,
+    ScaleByNuPIState as ScaleByNuPIState,
+)
 from jopt.matrix import (
     ScaleByApolloState as ScaleByApolloState,
     ScaleByGaloreState as ScaleByGaloreState,

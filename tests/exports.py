@@ -20,6 +20,7 @@ PACKAGES = (
     "matrix",
     "schedules",
     "objectives",
+    "constraints",
     "sampling",
     "nonsmooth",
     "precision",

@@ -35,6 +35,7 @@ LAYERS = (
     "matrix",
     "schedules",
     "objectives",
+    "constraints",
     "sampling",
     "nonsmooth",
     "precision",

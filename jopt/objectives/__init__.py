@@ -1,4 +1,4 @@
-"""Several objectives at once, constraints, and losses."""
+"""Several objectives at once, and losses."""
 
 from jopt.objectives.aligned_mtl import aligned_mtl as aligned_mtl
 from jopt.objectives.balance import (
@@ -31,8 +31,6 @@ from jopt.objectives.pcgrad import (
     pcgrad as pcgrad,
     PCGradState as PCGradState,
 )
-from jopt.objectives.projected import projected as projected
-from jopt.objectives.proximal import proximal as proximal
 from jopt.objectives.transport import sinkhorn_divergence as sinkhorn_divergence
 from jopt.objectives.upgrad import (
     dual_proj as dual_proj,

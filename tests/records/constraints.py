@@ -24,6 +24,14 @@ CASES = {
         Vary(jopt.proximal(FADING, "group_lasso", 0.5), "-elementwise"),
         Vary(jopt.proximal(RATE, "rows", 0.5, is_matrix), "-elementwise +matrix"),
         jopt.proximal(RATE, "squared_l2", 0.5),
+        Vary(
+            jopt.proximal(FADING, "nuclear_norm", 0.5, is_matrix),
+            "-elementwise +matrix",
+        ),
+        Vary(
+            jopt.proximal(RATE, "total_variation", 0.5),
+            "-elementwise -complex +matrix +translation_invariant",
+        ),
         tags="elementwise odd complex descends",
         needs="params",
         skips=BENT,

@@ -77,6 +77,18 @@ def holes() -> Problem:
     return first, grads
 
 
+def saddle() -> Problem:
+    """The matrix of `tree`, multipliers, and a penalty with its slope."""
+    first, grads = tree()
+    random = np.random.default_rng(3)
+    first = {"c": np.ones(()), "m": np.abs(first["b"]), "w": first["w"]}
+    slopes = (
+        random.standard_t(1.5, (len(grads), 5)) * np.geomspace(9.0, 0.01, 10)[:, None]
+    )
+    pairs = zip(grads, slopes, strict=True)
+    return first, [{"c": np.sum(m**2) / 2, "m": m, "w": g["w"]} for g, m in pairs]
+
+
 PROBLEMS = {
     "vector": vector,
     "tree": tree,
@@ -84,6 +96,7 @@ PROBLEMS = {
     "shapes": shapes,
     "rows": rows,
     "holes": holes,
+    "saddle": saddle,
 }
 
 

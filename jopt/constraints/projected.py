@@ -1,6 +1,6 @@
 """Parameters kept within a set, by a projection after each step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
@@ -69,7 +69,7 @@ def projected(
         Goldstein, "Convex programming in Hilbert space", Bulletin of the AMS 1964.
     """
     select.check(mask)
-    _check(projection)
+    check_choice("projection", projection, ["non_negative", *_SETS])
 
     def project(x: jax.Array) -> jax.Array:
         if not isinstance(projection, str):
@@ -87,18 +87,18 @@ def projected(
     return after_step(project, mask, "projected")
 
 
-def _check(projection: Any) -> None:
-    known = ["non_negative", *_SETS]
-    if isinstance(projection, str) and projection not in known:
+def check_choice(argument: str, given: Any, known: Collection[str]) -> None:
+    """Raise unless it is a known name or a function."""
+    if isinstance(given, str) and given not in known:
         raise ValueError(
-            f"`projection` must be a function or one of "
-            f"{', '.join(map(repr, known))}, got {projection!r}."
-            + did_you_mean(projection, known)
+            f"`{argument}` must be a function or one of "
+            f"{', '.join(map(repr, known))}, got {given!r}."
+            + did_you_mean(given, known)
         )
-    if not isinstance(projection, str) and not callable(projection):
+    if not isinstance(given, str) and not callable(given):
         raise TypeError(
-            "`projection` must be the name of a set or a function, got "
-            f"{projection!r} of type {type(projection).__name__}."
+            f"`{argument}` must be a name or a function, got "
+            f"{given!r} of type {type(given).__name__}."
         )
 
 

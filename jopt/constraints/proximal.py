@@ -1,6 +1,7 @@
 """Proximal steps: penalties that have no gradient where they matter."""
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,17 +9,18 @@ import jax.numpy as jnp
 from jopt._core import norms, numerics as nx, select
 from jopt._core.transform import transform
 from jopt._core.types import LearningRate, Mask, NonNegative, Pair
-from jopt.objectives.projected import after_step
+from jopt.constraints import nuclear_norm, total_variation
+from jopt.constraints.projected import after_step, check_choice
 
 __all__ = ["proximal"]
 
-Penalty = Literal["l1", "group_lasso", "rows", "squared_l2"]
+Operator = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 @transform
 def proximal(
     learning_rate: LearningRate,
-    penalty: Penalty,
+    penalty: str | Operator,
     strength: NonNegative,
     mask: Mask = None,
 ) -> Pair:
@@ -37,7 +39,10 @@ def proximal(
         learning_rate: The size of the step, and with `strength` the threshold.
         penalty: `"l1"`, the sum of magnitudes; `"group_lasso"`, the norm of each leaf;
             `"rows"`, the norms of the rows, along the last axis, of each leaf;
-            `"squared_l2"`, half the sum of squares.
+            `"squared_l2"`, half the sum of squares; `"nuclear_norm"`, the singular
+            values of the last two axes; `"total_variation"`, the distances of
+            neighbours along the last axis. Or a function from array and threshold,
+            `learning_rate * strength`, to the proximal point.
         strength: The factor of the penalty, at least 0.
         mask: Which leaves are penalized; all others take the plain step. Defaults to
             all.
@@ -46,6 +51,7 @@ def proximal(
         A transform without state. It needs `params`.
 
     Raises:
+        TypeError: If `penalty` is neither a name nor a function.
         ValueError: If there is no such penalty; in `update`, if `params` is missing.
 
     Example:
@@ -59,15 +65,20 @@ def proximal(
     Reference:
         Parikh and Boyd, "Proximal Algorithms", Foundations and Trends in Optimization
         2014, sections 4.2 and 6.5; Yang, Yuan and Chatzimichailidis, "ProxSGD: Training
-        Structured Neural Networks under Regularization and Constraints", ICLR 2020.
+        Structured Neural Networks under Regularization and Constraints", ICLR 2020;
+        Cai, Candes and Shen, "A Singular Value Thresholding Algorithm for Matrix
+        Completion", SIAM J. Optim. 2010; Johnson, "A Dynamic Programming Algorithm for
+        the Fused Lasso and L0-Segmentation", JCGS 2013.
     """
     select.check(mask)
+    check_choice("penalty", penalty, _NAMED)
+    operator = _NAMED[penalty] if isinstance(penalty, str) else penalty
 
     def shrink(x: jax.Array) -> jax.Array:
         dtype = jnp.finfo(x.dtype).dtype
         rate = jnp.asarray(nx.cast(learning_rate, dtype), dtype)
         threshold = rate * jnp.asarray(nx.cast(strength, dtype), dtype)
-        return _shrunk(x, threshold, penalty)
+        return operator(x, threshold)
 
     after = after_step(shrink, mask, "proximal")
 
@@ -78,14 +89,10 @@ def proximal(
     return Pair(after.init, update)
 
 
-def _shrunk(x: jax.Array, threshold: jax.Array, penalty: Penalty) -> jax.Array:
-    """The proximal point of a penalty times `threshold`."""
-    if penalty == "squared_l2":
-        return nx.times(x, 1.0 / (1.0 + threshold))
-    if penalty == "l1" or not x.ndim:
-        return nx.times(x, _left(jnp.abs(x), threshold))
-    axes: Any = tuple(range(x.ndim)) if penalty == "group_lasso" else (-1,)
-    return nx.times(x, _left(norms.norm(x, axes), threshold))
+def _shorter(x: jax.Array, threshold: jax.Array, axes: Any) -> jax.Array:
+    """The array with the norms along some axes less by `threshold`; entries if none."""
+    size = norms.norm(x, axes) if axes and x.ndim else jnp.abs(x)
+    return nx.times(x, _left(size, threshold))
 
 
 def _left(size: jax.Array, threshold: jax.Array) -> jax.Array:
@@ -93,3 +100,13 @@ def _left(size: jax.Array, threshold: jax.Array) -> jax.Array:
     above = size > threshold
     safe = jnp.where(above, size, jnp.ones_like(size))
     return jnp.where(above, 1.0 - threshold / safe, jnp.zeros_like(size))
+
+
+_NAMED: dict[str, Operator] = {
+    "l1": lambda x, t: _shorter(x, t, None),
+    "group_lasso": lambda x, t: _shorter(x, t, tuple(range(x.ndim))),
+    "rows": lambda x, t: _shorter(x, t, (-1,)),
+    "squared_l2": lambda x, t: nx.times(x, 1.0 / (1.0 + t)),
+    "nuclear_norm": nuclear_norm.shrunk,
+    "total_variation": total_variation.flattened,
+}
