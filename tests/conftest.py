@@ -16,8 +16,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 TESTS = itertools.count(1)
 
-# it registers a transform, and doctests would import it under another name
-collect_ignore = ["stacked.py"]
+# they register transforms, and doctests would import it under another name
+collect_ignore = ["fitted.py", "stacked.py"]
 
 
 def pytest_runtest_teardown() -> None:

@@ -104,7 +104,8 @@ def test_the_minimum_is_that_of_scipy(tx, steps, problem):
 def test_gauss_newton_finds_the_least_squares_of_scipy():
     _, first = PROBLEMS["least squares"]
     ways, _ = path(jopt.gauss_newton(), half_of_squares, first, 60, residual_fn=curve)
-    theirs = so.least_squares(curve, first, jax.jacobian(curve), xtol=1e-15, ftol=1e-15)
+    exact = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
+    theirs = so.least_squares(curve, first, jax.jacobian(curve), **exact)
     assert np.abs(ways[-1] - theirs.x).max() < 1e-8
 
 

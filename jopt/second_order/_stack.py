@@ -28,27 +28,23 @@ def put(stacks: PyTree, new: PyTree, at: jax.Array, where: jax.Array) -> PyTree:
     return jax.tree.map(leaf, stacks, new)
 
 
-def along(stacks: PyTree, size: int, *some: PyTree) -> list[jax.Array]:
-    """The real inner products of `size` trees in a stack with each of some trees."""
+def along(stacks: PyTree, size: int, tree: PyTree) -> jax.Array:
+    """The real inner products of the `size` trees in a stack with another."""
 
-    def leaf(s: jax.Array, *xs: jax.Array) -> jax.Array:
+    def leaf(s: jax.Array, x: jax.Array) -> jax.Array:
+        axes = tuple(range(1, s.ndim))
         if layout.explicit(s):
-            axes = tuple(range(1, s.ndim))
-            columns = [norms.dot(s, x[None], axes).reshape(-1) for x in xs]
-            return jnp.stack(columns, 1)
-        x, axes = jnp.stack(xs), range(1, s.ndim)
-        parts = [(s, x)]
-        if jnp.iscomplexobj(s):
-            parts = [(s.real, x.real), (s.imag, x.imag)]
-        dims = (tuple(axes), tuple(axes)), ((), ())
-        first, *rest = (lax.dot_general(*pair, dims, _EXACT) for pair in parts)
-        return first + rest[0] if rest else first
+            return norms.dot(s, x[None], axes).reshape(-1)
+        dims = (axes, tuple(range(x.ndim))), ((), ())
+        if not jnp.iscomplexobj(s):
+            return lax.dot_general(s, x, dims, _EXACT)
+        pairs = (s.real, x.real), (s.imag, x.imag)
+        real, imag = (lax.dot_general(*pair, dims, _EXACT) for pair in pairs)
+        return real + imag
 
     dtype = norms.norm_dtype(stacks)
-    products = jax.tree.leaves(jax.tree.map(leaf, stacks, *some))
-    none = jnp.zeros((size, len(some)), dtype)
-    total = sum((x.astype(dtype) for x in products), none)
-    return [total[:, i] for i in range(len(some))]
+    products = jax.tree.leaves(jax.tree.map(leaf, stacks, tree))
+    return sum((x.astype(dtype) for x in products), jnp.zeros(size, dtype))
 
 
 def mixed(stacks: PyTree, weights: jax.Array) -> PyTree:

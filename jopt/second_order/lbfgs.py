@@ -172,7 +172,7 @@ def _remember(
     here = _ring(state) == state.place
     steps = _stack.put(state.diff_params_memory, s, state.place, kept)
     changes = _stack.put(state.diff_updates_memory, y, state.place, kept)
-    with_y, with_g = _stack.along(steps, here.size, y, updates)
+    with_y, with_g = (_stack.along(steps, here.size, x) for x in (y, updates))
     r = _bordered(state.r, with_y, sy, here)
     curvatures = jnp.where(here, sy, state.curvatures)
     scale = sy / yy
@@ -234,7 +234,7 @@ def _direction(
     middle = jax.tree.map(
         lambda g, h: times(g - h.astype(g.dtype), scale), updates, held
     )
-    (turned,) = _stack.along(state.diff_updates_memory, first.size, middle)
+    turned = _stack.along(state.diff_updates_memory, first.size, middle)
     second = _product(state.r.T, state.curvatures * first - turned)
     more = _stack.mixed(state.diff_params_memory, second)
     return jax.tree.map(lambda m, x: m + x.astype(m.dtype), middle, more)
