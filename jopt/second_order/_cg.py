@@ -50,10 +50,11 @@ def solve(
     radius: jax.Array | None = None,
     start: PyTree | None = None,
     progress: float | None = None,
+    forcing: float = 0.5,
 ) -> Solved:
     """Minimise `<b, z> + <z, B z> / 2`, until the gradient of it is small.
 
-    That is below `min(1/2, sqrt(|b|)) |b|`. Along a direction whose curvature is not
+    That is below `min(forcing, sqrt(|b|)) |b|`. Along a direction whose curvature is not
     positive the step goes to the radius, and without one it ends.
 
     Args:
@@ -64,9 +65,10 @@ def solve(
         start: Where to start. Defaults to 0.
         progress: Stop too where a tenth of the steps, or ten, gain no more than so
             much each, relative to all that was gained.
+        forcing: See above.
     """
     size = norms.global_norm(b)
-    least = nx.square(jnp.minimum(0.5, jnp.sqrt(size)) * size)
+    least = nx.square(jnp.minimum(forcing, jnp.sqrt(size)) * size)
     first = _started(product, b, start)
     square = norms.inner_product(first.residual, first.residual)
     ahead = jax.tree.map(jnp.negative, first.residual)

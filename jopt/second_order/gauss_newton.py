@@ -88,7 +88,7 @@ def gauss_newton(damping: Positive = 1e-3, *, max_cg_steps: Count = 100) -> Pair
 
     def update(updates, state, params=None, **extra):
         model = _model(updates, params, extra, "gauss_newton")
-        found, trial = _attempt(model, state.damping, max_cg_steps)
+        found, trial = _attempt(model, state.damping, max_cg_steps, forcing=1e-3)
         fall = 1.0 - (2.0 * trial.ratio - 1.0) ** 3
         factor = jnp.where(trial.good, jnp.maximum(fall, 1.0 / 3.0), state.growth)
         growth = jnp.where(trial.good, 2.0, jnp.minimum(2.0 * state.growth, 1e6))
@@ -162,7 +162,9 @@ def hessian_free(
             return times(d.astype(u.dtype), number(decay))
 
         start = lax.stop_gradient(jax.tree.map(faded, state.direction, updates))
-        found, trial = _attempt(model, state.damping, max_cg_steps, start, 5e-4)
+        found, trial = _attempt(
+            model, state.damping, max_cg_steps, start=start, progress=5e-4
+        )
         factor = jnp.where(trial.ratio > 0.75, 2.0 / 3.0, 1.0)
         factor = jnp.where(trial.ratio < 0.25, 1.5, factor)
         kept = jax.tree.map(_finite, found.step, state.direction)
@@ -206,17 +208,14 @@ def _attempt(
     model: _Model,
     damping: jax.Array,
     max_cg_steps: int,
-    start: PyTree | None = None,
-    progress: float | None = None,
+    **options: Any,
 ) -> tuple[_cg.Solved, _cg.Trial]:
     """The step of the damped model, judged by the model without its damping."""
 
     def damped(v: PyTree) -> PyTree:
         return jax.tree.map(lambda x, v: x + times(v, damping), model.product(v), v)
 
-    found = _cg.solve(
-        damped, model.gradient, max_cg_steps, start=start, progress=progress
-    )
+    found = _cg.solve(damped, model.gradient, max_cg_steps, **options)
     length = number(_cg.squared(found.step))
     predicted = 0.5 * damping * length - number(found.value)
     return found, _cg.tried(model.value, model.after(found.step), predicted, 0.0)
@@ -234,7 +233,7 @@ def _descending(x: jax.Array, v: jax.Array) -> jax.Array:
 
 
 def _bounded(damping: jax.Array) -> jax.Array:
-    return jnp.clip(damping, 1e-20, 1e20)
+    return jnp.clip(damping, 1e-12, 1e12)
 
 
 def _finite(new: jax.Array, old: jax.Array) -> jax.Array:

@@ -193,12 +193,12 @@ def searched(first, grads, lr=1.0, direction="gd", search="zoom", guess=1.0, **m
     return run(first, grads, step)
 
 
-def cg(matrix, b, radius=np.inf, start=None, progress=None, most=100):
+def cg(matrix, b, radius=np.inf, start=None, progress=None, most=100, forcing=0.5):
     """A step, and whether it ends at the radius: conjugate gradients of Steihaug."""
     z = np.zeros_like(b) if start is None else start
     r = b + matrix @ z
     d, values, size = -r, [z @ (b + r) / 2], np.linalg.norm(b)
-    least = min(0.5, np.sqrt(size)) * size
+    least = min(forcing, np.sqrt(size)) * size
     for i in itertools.count(1):
         if np.linalg.norm(r) <= least:
             return z, False
@@ -246,7 +246,8 @@ def damped(first, grads, damping, rule="nielsen", decay=0.0, most=100):
         matrix = j.T @ j + level[0] * np.eye(g.size)
         start = decay * latest[0] if martens else None
         progress = 5e-4 if martens else None
-        u, _ = cg(matrix, g, start=start, progress=progress, most=most)
+        near = 0.5 if martens else 1e-3
+        u, _ = cg(matrix, g, start=start, progress=progress, most=most, forcing=near)
         latest[0] = u
         fall = (np.sum(loss.residuals(0 * u) ** 2) - np.sum(loss.residuals(u) ** 2)) / 2
         ratio = fall / -(g @ u + np.sum((j @ u) ** 2) / 2)
