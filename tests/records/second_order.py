@@ -1,7 +1,10 @@
 """Records of second-order methods and line searches."""
 
+import optax
+
 import jopt
 from tests.case import FADING, record, Vary
+from tests.certificates.peer import Peer
 from tests.certificates.record import PAPER, RAMP, RATES, Rows
 from tests.fitted import fitted
 from tests.references.second_order import damped, extra, newton_cg, searched
@@ -251,5 +254,17 @@ CERTIFICATES = [
             ),
         ],
         damped,
+    ),
+]
+
+PEERS = [
+    Peer(
+        "lbfgs-paper-2",
+        "lbfgs(schedule, 3, linesearch=None)",
+        lambda: optax.with_extra_args_support(
+            optax.lbfgs(optax.linear_schedule(0.2, 0.02, 8), 3, linesearch=None)
+        ),
+        None,
+        "it keeps pairs of negative curvature, with which a direction may ascend",
     ),
 ]
