@@ -84,9 +84,10 @@ def newton_cg(
         extras.need(extra, "value_fn", "newton_cg")
         b, p = lax.stop_gradient((updates, _cg.wide(params, updates)))
 
+        bent = jax.linearize(extra["grad_fn"], p)[1]  # once for all products
+
         def product(v: PyTree) -> PyTree:
-            bent = jax.jvp(extra["grad_fn"], (p,), (v,))[1]
-            return jax.tree.map(lambda x, v: x.astype(v.dtype), bent, v)
+            return jax.tree.map(lambda x, v: x.astype(v.dtype), bent(v), v)
 
         found = _cg.solve(product, b, max_cg_steps, radius=state.radius)
         value = extra.get("value")

@@ -48,8 +48,8 @@ def scale_by_zoom_linesearch(
     where `f'` is the derivative along `u`. Where the loss is so flat that its
     differences are rounding, a slope of `-(1 - 2 slope_rtol) f'` at most stands for
     the first condition. Steps grow until the conditions are bracketed, then cubic
-    interpolation closes in on them. Each try takes a value and a gradient; most
-    searches behind `scale_by_lbfgs` take one try.
+    interpolation closes in on them, a tenth of the bracket or more from its ends. Each
+    try takes a value and a gradient.
 
     A direction that does not descend gives a step of 0, as does a search without
     success. Where no place meets both conditions, the best that meets the first is

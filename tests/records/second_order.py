@@ -75,7 +75,7 @@ CASES = {
         fitted(jopt.nonlinear_cg(method="HS")),
         fitted(jopt.nonlinear_cg(method="FR")),
         fitted(jopt.nonlinear_cg(method="DY")),
-        Vary(fitted(jopt.nonlinear_cg(FADING, linesearch=NONE)), memory=2),
+        Vary(jopt.nonlinear_cg(FADING, linesearch=NONE), needs="", memory=2, skips={}),
         tags=TAGS,
         needs="params",
         memory=3,
