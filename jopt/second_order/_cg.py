@@ -54,8 +54,8 @@ def solve(
 ) -> Solved:
     """Minimise `<b, z> + <z, B z> / 2`, until the gradient of it is small.
 
-    That is below `min(forcing, sqrt(|b|)) |b|`. Along a direction whose curvature is not
-    positive the step goes to the radius, and without one it ends.
+    That is below `min(forcing, sqrt(|b|)) |b|`. Along a direction whose curvature is
+    not positive the step goes to the radius, and without one it ends.
 
     Args:
         product: `z -> B z`.
