@@ -24,6 +24,7 @@ NAMES = (
     "donation_order",
     "precision",
     "laws_vs_optax",
+    "lbfgs",
 )
 HEAD = """# Benchmarks
 

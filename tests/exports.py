@@ -18,6 +18,7 @@ PACKAGES = (
     "wrappers",
     "optimizers",
     "matrix",
+    "second_order",
     "schedules",
     "objectives",
     "constraints",

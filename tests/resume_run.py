@@ -18,6 +18,9 @@ import jopt
 from jopt.testing import data
 from jopt.testing.compare import host
 from jopt.testing.subject import Subject
+from tests import fitted, stacked
+
+OF_TESTS = fitted, stacked  # they register transforms that records use
 
 STEPS, CUT = 6, 3
 

@@ -23,12 +23,20 @@ def as_objectives(inner: jopt.Inner) -> jopt.Pair:
     return jopt.Pair(inner.raw.init, update)
 
 
-def _stacked(g: jax.Array) -> jax.Array:
+def bumped(g: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The mantissas of numbers, and a smooth function of them that is 0 at both ends.
+
+    No place, sign or power of two matters to them.
+    """
     size = jnp.abs(g)
     fixed = jax.lax.stop_gradient(size)
     safe = jnp.where(fixed > 0, fixed, 1)
     mantissa = size * (jnp.frexp(safe)[0] / safe)
-    bump = (16 * (mantissa - 0.5) * (1 - mantissa)) ** 2
+    return mantissa, (16 * (mantissa - 0.5) * (1 - mantissa)) ** 2
+
+
+def _stacked(g: jax.Array) -> jax.Array:
+    mantissa, bump = bumped(g)
     parts = (
         g,
         g * bump.astype(g.dtype),

@@ -33,6 +33,7 @@ LAYERS = (
     "wrappers",
     "optimizers",
     "matrix",
+    "second_order",
     "schedules",
     "objectives",
     "constraints",

@@ -34,9 +34,12 @@ def is_stage(name: str) -> bool:
     return factory.kind == "transform" and Child not in takes
 
 
-PARTS = set().union(
-    *(factories(cases[0].tx.spec.built) for cases in OPTIMIZERS.values())
-)
+def parts(tx) -> set[str]:
+    """The factories of an optimizer's stages, or of those of a wrapper."""
+    return factories(tx.spec.built if tx.spec.factory.kind == "optimizer" else tx)
+
+
+PARTS = set().union(*(parts(cases[0].tx) for cases in OPTIMIZERS.values()))
 WITHIN = {name for name in PARTS & TRANSFORMS.keys() if is_stage(name)}
 
 

@@ -17,6 +17,7 @@ TITLES = {
     "transforms": "Building blocks",
     "optimizers": "Stages of optimizers",
     "matrix": "Stages of matrix optimizers",
+    "second_order": "Second-order methods and line searches",
     "wrappers": "Wrappers",
     "schedules": "Schedules",
     "objectives": "Objectives and losses",

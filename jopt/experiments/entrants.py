@@ -141,6 +141,8 @@ def _from_transform(
         for path, value in hyperparams(tx).items()
         if path.split(".")[-1] in _RATES
     }
+    own = {path: value for path, value in found.items() if "." not in path}
+    found = own if len(own) == 1 else found  # not that of a line search inside
     if len(found) != 1:
         many = f"these: {', '.join(found)}" if found else "none"
         raise ValueError(

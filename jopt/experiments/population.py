@@ -189,7 +189,12 @@ class Track:
                 params, state, total = carry
                 batch = jax.tree.map(lambda a: a[order[i]], data)
                 value, grads = jax.value_and_grad(loss)(params, batch)
-                updates, state = tx.update(grads, state, params, value=value)
+                functions = {
+                    "value_fn": lambda p: loss(p, batch),
+                    "grad_fn": lambda p: jax.grad(loss)(p, batch),
+                }
+                known = {"value": value, "grad": grads, **functions}
+                updates, state = tx.update(grads, state, params, **known)
                 params = optax.apply_updates(params, updates)
                 return params, state, total + value.astype(total.dtype)
 
