@@ -382,6 +382,17 @@ from jopt.schedules import (
     warmup_exponential_decay_schedule as warmup_exponential_decay_schedule,
     wsd_schedule as wsd_schedule,
 )
+from jopt.second_order import (
+    gauss_newton as gauss_newton,
+    hessian_free as hessian_free,
+    lbfgs as lbfgs,
+    newton_cg as newton_cg,
+    nonlinear_cg as nonlinear_cg,
+    scale_by_backtracking_linesearch as scale_by_backtracking_linesearch,
+    scale_by_lbfgs as scale_by_lbfgs,
+    scale_by_nonlinear_cg as scale_by_nonlinear_cg,
+    scale_by_zoom_linesearch as scale_by_zoom_linesearch,
+)
 from jopt.transforms import (
     accumulate as accumulate,
     ada_gc as ada_gc,

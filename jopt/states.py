@@ -84,6 +84,15 @@ from jopt.sampling import (
     SGLDState as SGLDState,
     SGNHTState as SGNHTState,
 )
+from jopt.second_order import (
+    GaussNewtonState as GaussNewtonState,
+    HessianFreeState as HessianFreeState,
+    NewtonCgState as NewtonCgState,
+    ScaleByBacktrackingLinesearchState as ScaleByBacktrackingLinesearchState,
+    ScaleByLbfgsState as ScaleByLbfgsState,
+    ScaleByNonlinearCgState as ScaleByNonlinearCgState,
+    ScaleByZoomLinesearchState as ScaleByZoomLinesearchState,
+)
 from jopt.transforms import (
     AccumulateState as AccumulateState,
     AdaGcState as AdaGcState,
