@@ -20,6 +20,7 @@ PACKAGES = (
     "matrix",
     "schedules",
     "objectives",
+    "curvature",
     "precision",
 )
 MARKS = {"transform", "aggregator", "hands_on", "optimizer", "schedule"}

@@ -35,6 +35,7 @@ LAYERS = (
     "matrix",
     "schedules",
     "objectives",
+    "curvature",
     "precision",
     "sharding",
     "inspect",

@@ -20,6 +20,7 @@ TITLES = {
     "wrappers": "Wrappers",
     "schedules": "Schedules",
     "objectives": "Objectives, constraints and losses",
+    "curvature": "Curvature",
     "inspect": "Inspection",
     "experiments": "Experiments and the race",
 }
