@@ -62,3 +62,20 @@ def _far_from_flat(g):
     """The second moment of the columns, with its trace added to each direction."""
     a = g @ g.T
     return a + jnp.trace(a) * jnp.eye(len(a), dtype=a.dtype)
+
+
+# Examples of a gradient: multiples of it.
+MULTIPLES = (1.0, -0.5, 0.125, 2.0)
+
+
+@jopt.transform
+def with_examples(inner: jopt.Inner) -> jopt.Pair:
+    """The gradients of four examples, made of one."""
+
+    def update(updates, state, params=None, **extra):
+        rows = jax.tree.map(
+            lambda g: jnp.stack([factor * g for factor in MULTIPLES]), updates
+        )
+        return inner.raw.update(rows, state, params, **extra)
+
+    return jopt.Pair(inner.raw.init, update)
