@@ -8,7 +8,14 @@ from sphinx.application import Sphinx
 from ext.api_pages import write_if_changed
 
 # The order in which a newcomer reads them; others follow by name.
-FIRST = ("quickstart", "compose", "flax_nnx", "write_your_own", "two_tasks")
+FIRST = (
+    "quickstart",
+    "compose",
+    "flax_nnx",
+    "write_your_own",
+    "two_tasks",
+    "private",
+)
 
 
 def copy_notebooks(app: Sphinx) -> None:
