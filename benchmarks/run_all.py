@@ -23,6 +23,7 @@ NAMES = (
     "accumulate_flops",
     "donation_order",
     "precision",
+    "kfac",
     "laws_vs_optax",
     "lbfgs",
 )

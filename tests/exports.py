@@ -24,6 +24,7 @@ PACKAGES = (
     "constraints",
     "sampling",
     "nonsmooth",
+    "curvature",
     "precision",
 )
 MARKS = {"transform", "aggregator", "hands_on", "optimizer", "schedule"}

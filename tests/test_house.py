@@ -39,6 +39,7 @@ LAYERS = (
     "constraints",
     "sampling",
     "nonsmooth",
+    "curvature",
     "precision",
     "sharding",
     "inspect",

@@ -24,6 +24,7 @@ TITLES = {
     "constraints": "Constraints",
     "sampling": "Samplers",
     "nonsmooth": "Non-smooth functions",
+    "curvature": "Curvature",
     "inspect": "Inspection",
     "experiments": "Experiments and the race",
 }

@@ -15,6 +15,7 @@ FIRST = (
     "write_your_own",
     "two_tasks",
     "second_order",
+    "private",
 )
 
 

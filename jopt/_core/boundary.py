@@ -144,21 +144,22 @@ def _without_objectives(name: str, updates: PyTree) -> PyTree:
     """
     cure = (
         "Give a Jacobian, as `jopt.value_and_jacobian` or `jax.jacrev` makes it of a "
-        "function that returns the losses in one vector."
+        "function that returns the losses in one vector; or the gradients of single "
+        "examples, as `jax.vmap(jax.grad(loss), (None, 0))` makes them."
     )
     lengths = {}
     for leaf, path in zip(jax.tree.leaves(updates), trees.names(updates), strict=True):
         if not leaf.shape:
             raise ValueError(
-                f"`{name}` takes gradients with an axis of objectives in front, but "
-                f"that of `{path}` is a number. {cure}"
+                f"`{name}` takes gradients with an axis of objectives, or of "
+                f"examples, in front, but that of `{path}` is a number. {cure}"
             )
         lengths.setdefault(leaf.shape[0], path)
     if len(lengths) > 1 or 0 in lengths:
         found = ", ".join(f"{k} (`{path}`)" for k, path in lengths.items())
         raise ValueError(
-            f"`{name}` takes gradients with an axis of objectives in front, as long in "
-            f"every leaf, got lengths {found}. {cure}"
+            f"`{name}` takes gradients with an axis of objectives, or of examples, in "
+            f"front, as long in every leaf, got lengths {found}. {cure}"
         )
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), updates

@@ -113,7 +113,8 @@ def _torch(certificate: Certificate) -> dict[str, Any]:
     if averages:
         optimizer.train()
     path = []
-    for _ in _steps(optimizer, params, grads, rate):
+    more = _curvature(certificate, first, params)
+    for _ in _steps(optimizer, params, grads, rate, more):
         path.append(_read(first, params))
     if not averages:
         return {"path": path}
@@ -121,8 +122,29 @@ def _torch(certificate: Certificate) -> dict[str, Any]:
     return {"path": path, "averaged": _read(first, params)}
 
 
+def _curvature(
+    certificate: Certificate, first: Any, params: list[Any]
+) -> Callable[[Any], dict[str, Any]]:
+    """From a gradient to the estimate of the Hessian's diagonal, where one is given."""
+    import torch
+
+    def given(g: Any) -> dict[str, Any]:
+        extra = certificate.extra
+        more = extra(_read(first, params), g) if extra else {}
+        if "hessian" not in more:
+            return {}
+        estimate = _leaves(more["hessian"], lambda x: torch.tensor(x.T.copy()))
+        return {"hessian": estimate}
+
+    return given
+
+
 def _steps(
-    optimizer: Any, params: list[Any], grads: list[Any], rate: Callable[..., Any]
+    optimizer: Any,
+    params: list[Any],
+    grads: list[Any],
+    rate: Callable[..., Any],
+    more: Callable[[Any], dict[str, Any]] = lambda g: {},
 ) -> Iterator[None]:
     """All steps, one after the other."""
     import torch
@@ -132,7 +154,7 @@ def _steps(
             p.grad = torch.tensor(leaf.T.copy())
         for group in optimizer.param_groups:
             group["lr"] = rate(t, group.get("lr"))
-        optimizer.step()
+        optimizer.step(**more(g))
         yield
 
 

@@ -57,6 +57,16 @@ def shapes(steps: int = 8) -> Problem:
     return first, grads
 
 
+def layer(steps: int = 10) -> Problem:
+    """First parameters and gradients: a dense layer, and a leaf beside it."""
+    first, grads = tree(steps)
+
+    def named(x: Tree) -> Tree:
+        return {"bias": x["w"][0], "kernel": x["w"][1:], "scale": x["b"]}
+
+    return named(first), [named(g) for g in grads]
+
+
 def rows() -> Problem:
     """The problem of `tree`, with gradients that are zero in some rows."""
     first, grads = tree()
@@ -97,6 +107,7 @@ PROBLEMS = {
     "rows": rows,
     "holes": holes,
     "saddle": saddle,
+    "layer": layer,
 }
 
 

@@ -1,0 +1,1 @@
+"""Curvature: estimates of the Hessian's diagonal, and natural gradients."""
