@@ -5,6 +5,10 @@ from jopt.constraints import (
     MethodOfMultipliersState as MethodOfMultipliersState,
     ScaleByNuPIState as ScaleByNuPIState,
 )
+from jopt.curvature import (
+    KFACLayerState as KFACLayerState,
+    ScaleByKFACState as ScaleByKFACState,
+)
 from jopt.matrix import (
     ScaleByApolloState as ScaleByApolloState,
     ScaleByGaloreState as ScaleByGaloreState,
@@ -24,6 +28,7 @@ from jopt.optimizers import (
     DAdaptAdamWState as DAdaptAdamWState,
     DAdaptLionState as DAdaptLionState,
     DAdaptSGDState as DAdaptSGDState,
+    DifferentiallyPrivateAggregateState as DifferentiallyPrivateAggregateState,
     DoGState as DoGState,
     DoWGState as DoWGState,
     FactoredState as FactoredState,
@@ -36,6 +41,7 @@ from jopt.optimizers import (
     ScaleByAccsgdState as ScaleByAccsgdState,
     ScaleByAdaboundState as ScaleByAdaboundState,
     ScaleByAdagradNormState as ScaleByAdagradNormState,
+    ScaleByAdaHessianState as ScaleByAdaHessianState,
     ScaleByAdaiState as ScaleByAdaiState,
     ScaleByAdamodState as ScaleByAdamodState,
     ScaleByAdanormState as ScaleByAdanormState,

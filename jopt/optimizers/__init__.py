@@ -39,6 +39,11 @@ from jopt.optimizers.adagrad_norm import (
     ScaleByAdagradNormState as ScaleByAdagradNormState,
     wngrad as wngrad,
 )
+from jopt.optimizers.adahessian import (
+    adahessian as adahessian,
+    scale_by_adahessian as scale_by_adahessian,
+    ScaleByAdaHessianState as ScaleByAdaHessianState,
+)
 from jopt.optimizers.adai import (
     adai as adai,
     adaiw as adaiw,
@@ -171,6 +176,12 @@ from jopt.optimizers.dog import (
     ldog as ldog,
     scale_by_dog as scale_by_dog,
     scale_by_dowg as scale_by_dowg,
+)
+from jopt.optimizers.dpsgd import (
+    differentially_private_aggregate as differentially_private_aggregate,
+    DifferentiallyPrivateAggregateState as DifferentiallyPrivateAggregateState,
+    dpsgd as dpsgd,
+    per_example_clip as per_example_clip,
 )
 from jopt.optimizers.focus import (
     focus as focus,
