@@ -14,17 +14,26 @@ from tests.case import Case
 from tests.cases import TRANSFORMS
 
 LONGEST = 5
-MEMBERS = [case for name in sorted(TRANSFORMS) for case in TRANSFORMS[name]]
+LAWS = ["P1", "P3", "P4", "A3", "A9", "C2"]
+EVERY = [case for name in sorted(TRANSFORMS) for case in TRANSFORMS[name]]
+MEMBERS = [case for case in EVERY if not case.skips.keys() & {*LAWS, "D1"}]
+
+# Behind another stage their gradients may nearly depend on each other, and what they
+# make of them is then a matter of rounding, which differs from mesh to mesh.
+ON_MESHES = [case for case in MEMBERS if case.tx.spec.name != "as_objectives"]
 
 
-def random_chain(draw: Callable[[st.SearchStrategy], Any]) -> Case:
+def random_chain(
+    draw: Callable[[st.SearchStrategy], Any], members: list[Case] = MEMBERS
+) -> Case:
     """A chain of one to five members, with the needs and the tree of all of them.
 
     Args:
         draw: What hypothesis gives to a composite strategy.
+        members: The members to draw from.
     """
-    members = draw(st.lists(st.sampled_from(MEMBERS), min_size=1, max_size=LONGEST))
-    return chained(members)
+    found = draw(st.lists(st.sampled_from(members), min_size=1, max_size=LONGEST))
+    return chained(found)
 
 
 def chained(members: list[Case]) -> Case:

@@ -22,8 +22,8 @@ def count_programs(event: str, seconds: float, **kwargs: object) -> None:
 
 jax.monitoring.register_event_duration_secs_listener(count_programs)
 
-# they register transforms, and doctests would import it under another name
-collect_ignore = ["fitted.py", "stacked.py"]
+# they register transforms, and doctests would import them under other names
+collect_ignore = ["fitted.py", "given.py", "stacked.py"]
 
 
 def pytest_runtest_teardown() -> None:

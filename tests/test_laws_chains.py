@@ -5,9 +5,7 @@ from hypothesis import given, settings
 
 from jopt.testing import check_transform
 from tests.case import Case
-from tests.chains import chains
-
-LAWS = ["P1", "P3", "P4", "A3", "A9", "C2"]
+from tests.chains import chains, LAWS, ON_MESHES
 
 
 def obeys(case: Case) -> None:
@@ -33,7 +31,7 @@ def obeys_on_a_mesh(case: Case) -> None:
 
 @pytest.mark.multidevice
 @settings(derandomize=True, deadline=None, max_examples=3)
-@given(chains())
+@given(chains(ON_MESHES))
 def test_a_random_chain_is_the_same_on_eight_devices(case):
     obeys_on_a_mesh(case)
 
@@ -41,6 +39,6 @@ def test_a_random_chain_is_the_same_on_eight_devices(case):
 @pytest.mark.slow
 @pytest.mark.multidevice
 @settings(derandomize=True, deadline=None, max_examples=40)
-@given(chains())
+@given(chains(ON_MESHES))
 def test_many_random_chains_are_the_same_on_eight_devices(case):
     obeys_on_a_mesh(case)

@@ -135,7 +135,8 @@ def hessian_free(
 
     Example:
         >>> import jax, jax.numpy as jnp, jopt
-        >>> x, y = jnp.array([[1.0, 2.0], [2.0, 1.0], [3.0, 3.0]]), jnp.array([0, 1, 1])
+        >>> x = jnp.array([[1.0, 2.0], [2.0, 1.0], [3.0, 3.0]])
+        >>> y = jnp.array([0.0, 1.0, 1.0])
         >>> outputs = lambda p: x @ p
         >>> def loss(z):
         ...     return jnp.mean(jnp.logaddexp(0.0, z) - y * z)

@@ -70,7 +70,7 @@ CASES = {
 
 SCHEDULES = {
     "cyclical_temperature_schedule": [
-        jopt.cyclical_temperature_schedule(10, 0.5),
+        jopt.cyclical_temperature_schedule(10, 0.45),
         jopt.cyclical_temperature_schedule(7, 0.0, 0.1),
         jopt.cyclical_temperature_schedule(1, 1.0),
     ],
