@@ -17,7 +17,7 @@ from jopt.testing.check import check_schedule, check_transform
 from jopt.testing.law import chosen
 from jopt.testing.report import Report
 
-BATCH = 8  # names for a process, which keeps all their programs
+BATCH = 8  # names for a process: one that lives on grows
 
 
 def sweep(
@@ -64,6 +64,7 @@ def _settings() -> None:
 def _work(module: str, full: bool, name: str) -> list[Report]:
     """The reports of the configurations of one name."""
     catalogue = importlib.import_module(module)
+    jax.clear_caches()  # a process can hold only so many programs
     if name in catalogue.TRANSFORMS:
         cases = catalogue.TRANSFORMS[name]
         return [_tried(case, full) for case in (cases if full else cases[:1])]
