@@ -164,6 +164,7 @@ def test_total_variation_is_that_of_cvxpy():
     np.testing.assert_allclose(x, v.value, atol=2e-4)  # its own tolerance
 
 
+@pytest.mark.slow
 def test_total_variation_has_a_slope():
     with jax.enable_x64(True):
         y = jnp.asarray(np.random.default_rng(1).standard_normal((2, 9)))
@@ -193,6 +194,7 @@ def test_a_matrix_that_is_not_finite_spoils_no_other():
     np.testing.assert_allclose(x[1], 0.5 * jnp.eye(3, 2), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("equal", [False, True])
 def test_the_nuclear_norm_has_a_slope(equal):
     """Also where singular values are equal."""

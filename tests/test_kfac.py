@@ -120,6 +120,7 @@ def test_patches_are_those_of_the_convolution(padding):
     np.testing.assert_allclose(places * a[-1] @ kernel, total, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_each_layer_has_factors_and_nothing_else():
     params = started(Net(), IMAGES)
     found = jopt.kronecker_factors(outputs_of(Net(), IMAGES), params, KEY)
@@ -213,6 +214,7 @@ def test_the_direction_solves_with_the_damped_fisher_matrix():
     np.testing.assert_allclose(stacked(u).ravel(), exact, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_convolution_steps_as_the_dense_layer_of_its_patches():
     g, factors = a_layer()
     images = {

@@ -12,14 +12,14 @@ def obeys(case: Case) -> None:
     check_transform(case.tx, needs=case.needs, params=case.like, laws=LAWS).assert_ok()
 
 
-@settings(derandomize=True, deadline=None, max_examples=15)
+@settings(derandomize=True, deadline=None, max_examples=8)
 @given(chains())
 def test_a_random_chain_obeys_the_laws(case):
     obeys(case)
 
 
 @pytest.mark.slow
-@settings(derandomize=True, deadline=None, max_examples=150)
+@settings(derandomize=True, deadline=None, max_examples=80)
 @given(chains())
 def test_many_random_chains_obey_the_laws(case):
     obeys(case)

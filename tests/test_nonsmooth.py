@@ -48,6 +48,7 @@ FLAT = {
 }
 
 
+@pytest.mark.slow
 def test_a_search_without_end_takes_no_step_and_shrinks_the_ball():
     tx = jopt.gradient_sampling(4, max_rounds=3)
     u, state = tx.update(jnp.ones(3), tx.init(X), X, **FLAT)

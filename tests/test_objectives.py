@@ -12,7 +12,7 @@ import jopt
 from tests.references import jacobians
 
 STORED = json.loads(jacobians.PATH.read_text(encoding="utf-8"))
-FEW = ("conflict", "rank two", "scales")  # each shape is compiled anew
+FEW = ("conflict", "scales")  # each shape is compiled anew
 JACOBIANS = [
     pytest.param(j, marks=() if j in FEW else pytest.mark.slow)
     for j in jacobians.jacobians()
@@ -112,6 +112,7 @@ def test_opposed_gradients_cancel(tx):
     assert jnp.abs(made(tx, jnp.stack([G, -G]))).max() <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tx", EVERY.values(), ids=EVERY)
 def test_equal_gradients_keep_their_direction(tx):
     d = np.asarray(made(tx, jnp.stack([G, G, G])))
@@ -217,6 +218,7 @@ def test_missing_losses_are_named(tx):
         tx.update(jnp.ones((2, 3)), tx.init(jnp.ones(3)))
 
 
+@pytest.mark.slow
 def test_random_orders_differ_from_step_to_step():
     tx = jopt.pcgrad(key=0)
     jacobian = jnp.asarray(jacobians.jacobians()["eight"], jnp.float32)
@@ -226,6 +228,7 @@ def test_random_orders_differ_from_step_to_step():
     assert not jnp.allclose(one, two)
 
 
+@pytest.mark.slow
 def test_a_known_gramian_takes_the_place_of_ours():
     jacobian = jnp.asarray(jacobians.jacobians()["three"], jnp.float32)
     gramian = jnp.diag(jnp.array([1.0, 4.0, 2.0]))

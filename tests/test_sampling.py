@@ -80,6 +80,7 @@ def test_psgld_nears_the_posterior():
     assert_moments(x, np.linalg.inv(PRECISION), slack=0.05)
 
 
+@pytest.mark.slow
 def test_a_thermostat_takes_up_the_noise_of_gradients():
     def noisy(x, key):
         return potential_slope(x) + 4.0 * jax.random.normal(key, x.shape)

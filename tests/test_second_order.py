@@ -214,6 +214,7 @@ def test_without_success_there_is_no_step():
     assert state.learning_rate == 0
 
 
+@pytest.mark.slow
 def test_the_search_keeps_the_loss_and_the_gradient_of_where_it_ends():
     tx, p = jopt.lbfgs(), -jnp.ones(4)
     known = optax.value_and_grad_from_state(rosenbrock)
