@@ -16,6 +16,9 @@ from tests.cases import OPTIMIZERS, SCHEDULE_SKIPS, SCHEDULES, TRANSFORMS
 LONG = ["A1", "A9", "A10", "N1", "N6", "N8", "P5", "P6", "P7", "P9", "W1", "W4"]
 SHARES = 6
 
+# A fault of the core shows in these: they are tried with all laws.
+WHOLE = {"adam", "adamw", "chain", "sgd"}
+
 # Where steps have loops or decompositions, they take so long that a day has none.
 HEAVY = {"constraints", "curvature", "nonsmooth", "objectives", "second_order"}
 
@@ -52,7 +55,9 @@ def daily(name: str) -> list[str]:
     package = registry.get(name).factory.function.__module__.split(".")[1]
     first = zlib.crc32(name.encode()) % SHARES
     late = [
-        law for i, law in enumerate(LONG) if i % SHARES != first or package in HEAVY
+        law
+        for i, law in enumerate(LONG)
+        if name not in WHOLE and (i % SHARES != first or package in HEAVY)
     ]
     return [law.id for law in chosen(None) if law.id not in late]
 
