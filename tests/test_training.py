@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import jopt
+from jopt._core.warn import JoptWarning
 from jopt.experiments.training import minibatches, train
 
 RANDOM = np.random.default_rng(0)
@@ -165,8 +166,8 @@ def test_a_request_to_end_is_met_after_the_work_under_way(tmp_path, whole, where
 
     with pytest.MonkeyPatch.context() as patch:
         if where == "save":
-            real = os.replace
-            patch.setattr(os, "replace", lambda *names: (ask("save"), real(*names))[1])
+            real = os.rename
+            patch.setattr(os, "rename", lambda *names: (ask("save"), real(*names))[1])
         stopped = go(asking_loss)
     assert stopped.stopped == "signal"
     assert stopped.step == {"batch": 8, "loss": 1, "evaluate": 9, "save": 4}[where]
@@ -232,9 +233,10 @@ def test_without_improvement_it_stops_with_the_best_parameters():
     assert bits(found.params) == bits(seen[1])
 
 
-def test_a_higher_value_may_be_the_better_one():
-    values = iter([0.1, 0.5, 0.4, 0.5])
-    found = train(
+def watched(values, **options):
+    """A run that is evaluated after each step, with these values."""
+    values = iter(values)
+    return train(
         loss,
         first(),
         jopt.sgd(0.01),
@@ -243,24 +245,17 @@ def test_a_higher_value_may_be_the_better_one():
         evaluate=lambda params: next(values),
         eval_every=1,
         patience=2,
-        higher_is_better=True,
+        **options,
     )
+
+
+def test_a_higher_value_may_be_the_better_one():
+    found = watched([0.1, 0.5, 0.4, 0.5], higher_is_better=True)
     assert (found.best, found.step) == (0.5, 4)
 
 
 def test_a_small_improvement_does_not_count():
-    values = iter([1.0, 0.95, 0.91, 0.9])
-    found = train(
-        loss,
-        first(),
-        jopt.sgd(0.01),
-        BATCHES,
-        9,
-        evaluate=lambda params: next(values),
-        eval_every=1,
-        patience=2,
-        min_delta=0.1,
-    )
+    found = watched([1.0, 0.95, 0.91, 0.9], min_delta=0.1)
     assert (found.best, found.step) == (1.0, 3)
 
 
@@ -323,6 +318,24 @@ def test_a_folder_with_a_run_is_not_written_over(tmp_path):
         ValueError, match=r"holds a run. Go on with it by `resume=True`"
     ):
         train(loss, first(), jopt.sgd(0.1), BATCHES, 2, out=tmp_path)
+
+
+def test_a_broken_step_is_replaced_on_the_way(tmp_path):
+    def go(steps):
+        more = {"out": tmp_path, "save_every": 2, "resume": True}
+        return train(loss, first(), jopt.sgd(0.1), BATCHES, steps, **more)
+
+    go(4)
+    step = tmp_path / "checkpoints" / "step-0000000004"
+    (step / "manifest.json").unlink()
+    with pytest.warns(JoptWarning, match="Going on from step 2"):
+        go(6)
+    assert (step / "manifest.json").exists()
+
+
+def test_masks_by_name_are_guarded_too():
+    tx = jopt.sgd(0.1, momentum=0.9, weight_decay=0.1, mask="w")
+    assert jnp.isfinite(train(loss, first(), tx, BATCHES, 3).params["w"]).all()
 
 
 def test_another_optimizer_does_not_go_on(tmp_path):

@@ -14,6 +14,17 @@ from jopt._core import trees
 PyTree = Any
 
 
+def of_loss(
+    value: Any, grad: PyTree, value_fn: Callable[[PyTree], Any]
+) -> dict[str, Any]:
+    """The extra arguments that a loss of the parameters alone gives an update.
+
+    The functions cost nothing unless an optimizer calls them.
+    """
+    grad_fn = jax.grad(value_fn)
+    return {"value": value, "grad": grad, "value_fn": value_fn, "grad_fn": grad_fn}
+
+
 def narrowed(extra: dict[str, Any], params: PyTree, keep: PyTree) -> dict[str, Any]:
     """The extra arguments with functions of the leaves to keep; the rest stays put.
 

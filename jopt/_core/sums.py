@@ -23,6 +23,12 @@ def total(numbers: PyTree) -> jax.Array:
     return sum((number(x) for x in jax.tree.leaves(numbers)), number(0.0))
 
 
+def reals(tree: PyTree) -> int:
+    """How many real numbers a tree holds; a complex one counts as two."""
+    sizes = (x.size * (1 + jnp.iscomplexobj(x)) for x in jax.tree.leaves(tree))
+    return sum(sizes)
+
+
 def dot(a: PyTree, b: PyTree) -> jax.Array:
     """The real inner product of two trees, each leaf in the dtype of the first."""
     return total(jax.tree.map(lambda a, b: norms.dot(a, b.astype(a.dtype)), a, b))

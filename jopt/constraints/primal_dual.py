@@ -94,7 +94,7 @@ def primal_dual(
         ahead, _ = pair.update(updates, state, params, **extra)
 
         def moved(lead: bool, p: jax.Array, u: jax.Array) -> jax.Array:
-            return average.applied(p, u).astype(p.dtype) if lead else p
+            return average.stored(p, u) if lead else p
 
         there = jax.tree.map(moved, leads, params, ahead)
         g = extras.gradient_at(extra, there, updates, "primal_dual")

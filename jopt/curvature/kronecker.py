@@ -1,5 +1,6 @@
 """Kronecker factors of the Fisher matrix of Flax linen layers."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -113,7 +114,7 @@ def _linen() -> Any:
         import flax.linen as linen
     except ImportError:
         raise ImportError(
-            "`kronecker_factors` needs flax: pip install 'jopt[notebook]'."
+            "`kronecker_factors` needs flax: pip install 'jopt[experiments]'."
         ) from None
     return linen
 
@@ -229,9 +230,7 @@ def _patches(module: Any, x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
     So its padding, strides and dilations are its own.
     """
-    size = 1
-    for extent in shape[:-1]:
-        size *= extent
+    size = math.prod(shape[:-1])
     kernel = jnp.eye(size, dtype=x.dtype).reshape(*shape[:-1], size)
     cutter = module.clone(features=size, use_bias=False)
     with jax.default_matmul_precision("highest"):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jopt._core import extras
 from jopt.experiments.config import Config
 from jopt.experiments.entrants import Entrant
 from jopt.experiments.problem import Problem
@@ -189,11 +190,7 @@ class Track:
                 params, state, total = carry
                 batch = jax.tree.map(lambda a: a[order[i]], data)
                 value, grads = jax.value_and_grad(loss)(params, batch)
-                functions = {
-                    "value_fn": lambda p: loss(p, batch),
-                    "grad_fn": lambda p: jax.grad(loss)(p, batch),
-                }
-                known = {"value": value, "grad": grads, **functions}
+                known = extras.of_loss(value, grads, lambda p: loss(p, batch))
                 updates, state = tx.update(grads, state, params, **known)
                 params = optax.apply_updates(params, updates)
                 return params, state, total + value.astype(total.dtype)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jopt
-from jopt._core import trees
+from jopt._core import extras
 from jopt.experiments.checkpoints import Checkpoints
 from jopt.experiments.problem import count_rows
 from jopt.transforms.guard import ApplyIfFiniteState
@@ -173,7 +173,8 @@ def train(
         raise ValueError("`patience` needs `evaluate`, the number that it watches.")
     if resume and out is None:
         raise ValueError("`resume` needs `out`, the folder to go on with.")
-    tx = jopt.apply_if_finite(tx) if guard and not _guarded(tx) else tx
+    if guard and not any(_guards(jax.eval_shape(tx.init, params))):
+        tx = jopt.apply_if_finite(tx)
     watch = Watch(higher_is_better, patience, min_delta)
     layout = Layout(data_parallel)
     run = Run(tx, layout.copied(params), watch, evaluate is not None)
@@ -288,6 +289,8 @@ class Folder:
     def __init__(self, out: str | os.PathLike[str] | None, run: Run):
         self.path = None if out is None else pathlib.Path(out)
         self.run, self.kept = run, None
+        self.saved = NONE  # the step that was saved last, or gone on from
+        self.lines = 0  # of the log that are written
 
     def __enter__(self) -> Self:
         if self.path is not None:
@@ -296,8 +299,7 @@ class Folder:
 
     def __exit__(self, *error: Any) -> None:
         if self.kept is not None:
-            if self.run.log:
-                self._write_log()
+            self._write_log()
             self.kept.close()
 
     def begin(self, resume: bool) -> None:
@@ -318,23 +320,34 @@ class Folder:
                 "or begin another run from its parameters."
             )
         run.go_on(*found)
-        run.log = self._read_log()[: found.notes["lines"]]
+        run.log = self._cut_log(found.notes["lines"])
+        self.saved = run.step
 
     def save(self) -> None:
         """Write the log, then the checkpoint, which says how much of the log counts."""
-        if self.kept is not None and self.run.step not in self.kept.steps():
+        if self.kept is not None and self.run.step != self.saved:
             self._write_log()
             self.kept.save(self.run.step, self.run.tree(), self.run.notes())
+            self.saved = self.run.step
 
     def _write_log(self) -> None:
+        """Add what is new."""
         assert self.path is not None
-        lines = "".join(json.dumps(line) + "\n" for line in self.run.log)
-        (self.path / f".{LOG}").write_text(lines)
-        os.replace(self.path / f".{LOG}", self.path / LOG)
+        new, self.lines = self.run.log[self.lines :], len(self.run.log)
+        with (self.path / LOG).open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in new)
+            file.flush()
+            os.fsync(file.fileno())  # the checkpoint that comes counts on them
 
-    def _read_log(self) -> list[dict[str, Any]]:
+    def _cut_log(self, lines: int) -> list[dict[str, Any]]:
+        """The first lines of the log; those behind them were not to count."""
         assert self.path is not None
-        return [*map(json.loads, (self.path / LOG).read_text().splitlines())]
+        path, self.lines = self.path / LOG, lines
+        kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]
+        made = self.path / f".{LOG}"
+        made.write_text("".join(kept), encoding="utf-8")
+        os.replace(made, path)
+        return [json.loads(line) for line in kept]
 
 
 class Asked:
@@ -398,18 +411,11 @@ def _compiled(loss_fn: Callable[..., Any], guard: bool) -> Callable[..., Any]:
             return loss_fn(p, batch)
 
         loss, grads = jax.value_and_grad(value_fn)(params)
-        updates, state = tx.update(
-            grads,
-            state,
-            params,
-            value=loss,
-            grad=grads,
-            value_fn=value_fn,
-            grad_fn=jax.grad(value_fn),
-        )
-        good = [jnp.isfinite(loss), *(jnp.isfinite(g).all() for g in _floats(grads))]
+        known = extras.of_loss(loss, grads, value_fn)
+        updates, state = tx.update(grads, state, params, **known)
+        good = [jnp.isfinite(x).all() for x in (loss, *jax.tree.leaves(grads))]
         if guard:  # it has seen the updates, and made zeros of them
-            good.append(_guard(state).last_finite)
+            good.append(next(_guards(state)).last_finite)
         good = jnp.stack(good)
         new = ~good.all() & (bad[0] == NONE)
         found = jnp.stack([jnp.asarray(number, jnp.int32), jnp.argmin(good)])
@@ -424,14 +430,10 @@ def _place(index: int, params: PyTree) -> str:
     if index == 0:
         return "loss"
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    paths = [path for path, leaf in leaves if trees.is_inexact(leaf)]
-    if index <= len(paths):
-        return f"gradient of params{jax.tree_util.keystr(paths[index - 1])}"
+    if index <= len(leaves):
+        path, _ = leaves[index - 1]
+        return f"gradient of params{jax.tree_util.keystr(path)}"
     return "update, of a gradient that is finite"
-
-
-def _floats(tree: PyTree) -> list[Any]:
-    return [leaf for leaf in jax.tree.leaves(tree) if trees.is_inexact(leaf)]
 
 
 def _guards(tree: PyTree) -> Iterator[Any]:
@@ -441,14 +443,6 @@ def _guards(tree: PyTree) -> Iterator[Any]:
 
 def _is_guard(node: Any) -> bool:
     return isinstance(node, ApplyIfFiniteState)
-
-
-def _guard(state: PyTree) -> Any:
-    return next(_guards(state))
-
-
-def _guarded(tx: jopt.Transform) -> bool:
-    return any(_guards(jax.eval_shape(tx.init, jnp.zeros(1))))
 
 
 def _raise_if_given_up(state: PyTree) -> None:

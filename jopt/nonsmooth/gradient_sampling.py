@@ -9,11 +9,12 @@ from jax import lax
 
 from jopt._core import extras, norms, numerics as nx
 from jopt._core.numerics import times
-from jopt._core.sums import number
+from jopt._core.sums import number, reals
 from jopt._core.transform import transform
 from jopt._core.types import Count, Fraction, NonNegative, Pair, Positive, PyTree
 from jopt.objectives import jacobian
 from jopt.objectives.quadratic import least_norm
+from jopt.transforms.average import stored
 from jopt.transforms.noise import check_key, drawn, own_key
 
 
@@ -147,8 +148,7 @@ def _around(
 ) -> tuple[jax.Array, PyTree]:
     """The key of the next step, and points of the ball, one above the other."""
     following, now = jax.random.split(state.rng_key)
-    leaves = jax.tree.leaves(like)
-    n = sum(x.size * (2 if jnp.iscomplexobj(x) else 1) for x in leaves)
+    n = reals(like)
 
     def point(key: jax.Array) -> PyTree:
         of_length, direction = drawn(key, like)
@@ -161,11 +161,7 @@ def _around(
 
 def _moved(params: PyTree, direction: PyTree, by: jax.Array) -> PyTree:
     """The parameters some way along a direction, in their dtypes."""
-
-    def leaf(p: jax.Array, d: jax.Array) -> jax.Array:
-        return (p.astype(d.dtype) + times(d, by)).astype(p.dtype)
-
-    return jax.tree.map(leaf, params, direction)
+    return jax.tree.map(lambda p, d: stored(p, times(d, by)), params, direction)
 
 
 def _least(g: PyTree, others: PyTree) -> PyTree:

@@ -18,6 +18,7 @@ from jopt._core.types import (
     Pair,
     PyTree,
 )
+from jopt.transforms.average import stored
 
 
 @transform
@@ -91,7 +92,7 @@ def proximal_point(
             return jax.tree.map(leaf, u, g)
 
         def inner(u: PyTree, j: jax.Array) -> tuple[PyTree, None]:
-            there = jax.tree.map(lambda p, u: p + u.astype(p.dtype), params, u)
+            there = jax.tree.map(stored, params, u)
             g = extras.gradient_at(extra, there, updates, "proximal_point")
             return nearer(u, g, j), None
 

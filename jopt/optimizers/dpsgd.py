@@ -8,6 +8,7 @@ from jax.typing import DTypeLike
 
 from jopt._core import norms, numerics as nx
 from jopt._core.spec import is_off
+from jopt._core.sums import number
 from jopt._core.transform import aggregator, chain
 from jopt._core.types import (
     LearningRate,
@@ -20,7 +21,7 @@ from jopt._core.types import (
     Switch,
 )
 from jopt.optimizers.sgd import momentum_stage
-from jopt.transforms.noise import check_key, own_key
+from jopt.transforms.noise import check_key, drawn, own_key
 from jopt.transforms.scale import scale_by_learning_rate
 
 
@@ -146,9 +147,10 @@ def differentially_private_aggregate(
     def update(updates, state, params=None, *, present=None, **extra):
         del params, extra
         total = clipped_sum(updates, l2_norm_clip, present)
-        following, now = jax.random.split(state.rng_key)
+        following, noise = drawn(state.rng_key, total)
         if not is_off(noise_multiplier):
-            total = _noisy(total, now, noise_multiplier, l2_norm_clip)
+            std = number(noise_multiplier) * number(l2_norm_clip)
+            total = jax.tree.map(lambda x, n: x + nx.times(n, std), total, noise)
         mean = _divided(total, updates, batch_size)
         return mean, DifferentiallyPrivateAggregateState(following)
 
@@ -220,26 +222,6 @@ def clipped_sum(updates: PyTree, limit: Any, present: Any = None) -> PyTree:
         return jnp.sum(jnp.where(row(kept), clipped, jnp.zeros_like(g)), axis=0)
 
     return jax.tree.map(leaf, updates)
-
-
-def _noisy(total: PyTree, key: jax.Array, multiplier: Any, limit: Any) -> PyTree:
-    """The sum, with noise of the same strength in every real number of it."""
-    leaves, tree = jax.tree.flatten(total)
-
-    def noise(i: int, x: jax.Array) -> jax.Array:
-        own = jax.random.fold_in(key, i)
-        real = jnp.finfo(x.dtype).dtype
-        std = nx.cast(multiplier, real) * nx.cast(limit, real)
-
-        def part(key: jax.Array) -> jax.Array:
-            return nx.times(jax.random.normal(key, x.shape, real), std)
-
-        if not jnp.iscomplexobj(x):
-            return part(own)
-        return jax.lax.complex(*map(part, jax.random.split(own)))
-
-    noisy = [x + noise(i, x) for i, x in enumerate(leaves)]
-    return jax.tree.unflatten(tree, noisy)
 
 
 def _divided(total: PyTree, updates: PyTree, batch_size: Any) -> PyTree:

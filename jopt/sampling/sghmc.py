@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from jopt._core import trees
-from jopt._core.numerics import times
 from jopt._core.sums import number
 from jopt._core.transform import transform
 from jopt._core.types import Fraction, LearningRate, NonNegative, Pair, PyTree
@@ -87,11 +86,7 @@ def sghmc(
         size = heat.deviation(learning_rate, temperature, left)
         kept = 1.0 - number(friction)
 
-        def leaf(g: jax.Array, v: jax.Array, n: jax.Array) -> jax.Array:
-            drift = times(v.astype(g.dtype), kept) - times(g, learning_rate)
-            return drift + times(n, size)
-
-        v = jax.tree.map(leaf, updates, state.velocity, noise)
+        v = heat.moved(state.velocity, updates, noise, kept, learning_rate, size)
         return v, SGHMCState(following, moments.like(v, state.velocity))
 
     return Pair(init, update)

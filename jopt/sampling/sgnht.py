@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jopt._core import norms, numerics as nx, trees
-from jopt._core.numerics import times
-from jopt._core.sums import number
+from jopt._core.sums import number, reals
 from jopt._core.transform import transform
 from jopt._core.types import Fraction, LearningRate, NonNegative, Pair, PyTree
 from jopt.optimizers import moments
@@ -86,11 +85,7 @@ def sgnht(
         size = heat.deviation(learning_rate, temperature, friction)
         kept = 1.0 - number(state.friction)
 
-        def leaf(g: jax.Array, v: jax.Array, n: jax.Array) -> jax.Array:
-            drift = times(v.astype(g.dtype), kept) - times(g, learning_rate)
-            return drift + times(n, size)
-
-        v = jax.tree.map(leaf, updates, state.velocity, noise)
+        v = heat.moved(state.velocity, updates, noise, kept, learning_rate, size)
         excess = _energy(v) - number(learning_rate) * number(temperature)
         a = jnp.minimum(number(state.friction) + excess, 1.0)
         a = a.astype(state.friction.dtype)
@@ -101,6 +96,5 @@ def sgnht(
 
 def _energy(velocity: PyTree) -> Any:
     """The mean square of the entries; a complex one counts as two."""
-    leaves = jax.tree.leaves(velocity)
-    n = sum(x.size * (2 if jnp.iscomplexobj(x) else 1) for x in leaves)
-    return nx.square(number(norms.global_norm(velocity))) / max(n, 1)
+    square = nx.square(number(norms.global_norm(velocity)))
+    return square / max(reals(velocity), 1)

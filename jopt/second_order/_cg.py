@@ -11,7 +11,6 @@ from jopt._core import norms, numerics as nx
 from jopt._core.numerics import times
 from jopt._core.sums import number
 from jopt._core.types import PyTree
-from jopt.transforms.average import applied
 
 Product = Callable[[PyTree], PyTree]
 
@@ -161,21 +160,6 @@ def tried(
     return Trial(ratio, ratio > least)
 
 
-def moved(params: PyTree, step: PyTree) -> PyTree:
-    """The parameters after a step, rounded to their dtypes."""
-    return jax.tree.map(lambda p, u: applied(p, u).astype(p.dtype), params, step)
-
-
 def taken(step: PyTree, good: jax.Array) -> PyTree:
     """The step, or none."""
     return jax.tree.map(lambda u: jnp.where(good, u, jnp.zeros_like(u)), step)
-
-
-def squared(step: PyTree) -> jax.Array:
-    """The squared length of a step."""
-    return norms.inner_product(step, step)
-
-
-def wide(params: PyTree, updates: PyTree) -> PyTree:
-    """The parameters in the dtypes of the arithmetic."""
-    return jax.tree.map(lambda p, u: p.astype(u.dtype), params, updates)

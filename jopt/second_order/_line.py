@@ -11,7 +11,8 @@ from jopt._core import extras, sums
 from jopt._core.numerics import times
 from jopt._core.sums import number
 from jopt._core.types import PyTree
-from jopt.transforms.average import applied
+from jopt.optimizers import moments
+from jopt.transforms.average import stored
 
 
 class Line(NamedTuple):
@@ -47,16 +48,13 @@ def line(updates: PyTree, params: PyTree, extra: dict[str, Any], name: str) -> L
     updates, params = lax.stop_gradient((updates, params))
 
     def moved(step: jax.Array) -> PyTree:
-        return jax.tree.map(
-            lambda p, u: applied(p, times(u, step)).astype(p.dtype), params, updates
-        )
+        return jax.tree.map(lambda p, u: stored(p, times(u, step)), params, updates)
 
     def at(step: jax.Array) -> jax.Array:
         return number(lax.stop_gradient(extra["value_fn"](moved(step))))
 
     def known(value: Any, grad: PyTree) -> tuple[jax.Array, jax.Array, PyTree]:
-        grad = jax.tree.map(lambda g, u: g.astype(u.dtype), grad, updates)
-        value, grad = lax.stop_gradient((value, grad))
+        value, grad = lax.stop_gradient((value, moments.like(grad, updates)))
         return number(value), _slope(grad, updates), grad
 
     def probe(step: jax.Array) -> tuple[jax.Array, jax.Array, PyTree]:

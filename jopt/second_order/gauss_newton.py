@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jopt._core import extras, trees
+from jopt._core import extras, norms, trees
 from jopt._core.numerics import times
 from jopt._core.sums import number
 from jopt._core.transform import transform
 from jopt._core.types import Count, Fraction, Pair, Positive, PyTree
+from jopt.optimizers import moments
 from jopt.second_order import _cg
+from jopt.transforms.average import stored
 
 
 class GaussNewtonState(NamedTuple):
@@ -190,7 +192,7 @@ def _model(updates: PyTree, params: PyTree, extra: dict[str, Any], name: str) ->
     extras.need(extra, "residual_fn", name)
     outputs, outer = extra["residual_fn"], extra.get("outer_fn", _half_of_squares)
     updates, params = lax.stop_gradient((updates, params))
-    p = _cg.wide(params, updates)
+    p = moments.like(params, updates)
     here, pushed = jax.linearize(outputs, p)
     pulled = jax.linear_transpose(pushed, p)
 
@@ -200,7 +202,7 @@ def _model(updates: PyTree, params: PyTree, extra: dict[str, Any], name: str) ->
         return jax.tree.map(_descending, out, v)
 
     def after(step: PyTree) -> jax.Array:
-        return outer(outputs(_cg.moved(params, step)))
+        return outer(outputs(jax.tree.map(stored, params, step)))
 
     return _Model(updates, outer(here), product, after)
 
@@ -217,7 +219,7 @@ def _attempt(
         return jax.tree.map(lambda x, v: x + times(v, damping), model.product(v), v)
 
     found = _cg.solve(damped, model.gradient, max_cg_steps, **options)
-    length = number(_cg.squared(found.step))
+    length = number(norms.inner_product(found.step, found.step))
     predicted = 0.5 * damping * length - number(found.value)
     return found, _cg.tried(model.value, model.after(found.step), predicted, 0.0)
 

@@ -11,6 +11,7 @@ from jopt._core import extras, norms, numerics as nx, trees
 from jopt._core.numerics import times
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import Count, Inner, LearningRate, Pair, PyTree
+from jopt.optimizers import moments
 from jopt.second_order import _stack
 from jopt.second_order.zoom import scale_by_zoom_linesearch
 from jopt.transforms.scale import scale_by_learning_rate
@@ -182,8 +183,8 @@ def _remember(
 
     return ScaleByLbfgsState(
         count=nx.increment(state.count),
-        params=jax.tree.map(_like, params, state.params),
-        updates=jax.tree.map(_like, updates, state.updates),
+        params=moments.like(params, state.params),
+        updates=moments.like(updates, state.updates),
         diff_params_memory=steps,
         diff_updates_memory=changes,
         curvatures=new(curvatures, state.curvatures),
@@ -246,7 +247,3 @@ def _product(matrix: jax.Array, x: jax.Array) -> jax.Array:
 
 def _less(new: jax.Array, old: jax.Array) -> jax.Array:
     return new.astype(old.dtype) - old
-
-
-def _like(new: jax.Array, slot: jax.Array) -> jax.Array:
-    return new.astype(slot.dtype)

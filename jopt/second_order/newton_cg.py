@@ -10,7 +10,9 @@ from jopt._core import extras
 from jopt._core.sums import number
 from jopt._core.transform import transform
 from jopt._core.types import Count, Fraction, Pair, Positive, PyTree
+from jopt.optimizers import moments
 from jopt.second_order import _cg
+from jopt.transforms.average import stored
 
 
 class NewtonCgState(NamedTuple):
@@ -82,7 +84,7 @@ def newton_cg(
         params = extras.need_params(params, "newton_cg")
         extras.need(extra, "grad_fn", "newton_cg")
         extras.need(extra, "value_fn", "newton_cg")
-        b, p = lax.stop_gradient((updates, _cg.wide(params, updates)))
+        b, p = lax.stop_gradient((updates, moments.like(params, updates)))
 
         bent = jax.linearize(extra["grad_fn"], p)[1]  # once for all products
 
@@ -92,7 +94,7 @@ def newton_cg(
         found = _cg.solve(product, b, max_cg_steps, radius=state.radius)
         value = extra.get("value")
         value = extra["value_fn"](params) if value is None else value
-        after = extra["value_fn"](_cg.moved(params, found.step))
+        after = extra["value_fn"](jax.tree.map(stored, params, found.step))
         trial = _cg.tried(value, after, -found.value, number(eta))
         trust = trial.ratio > 0.75
         longer = jnp.minimum(2.0 * state.radius, number(max_radius))

@@ -9,6 +9,7 @@ from jopt._core import norms, numerics as nx, trees
 from jopt._core.numerics import times
 from jopt._core.transform import chain, optimizer, Transform, transform
 from jopt._core.types import Inner, LearningRate, Pair, PyTree
+from jopt.optimizers import moments
 from jopt.second_order.zoom import scale_by_zoom_linesearch
 from jopt.transforms.scale import scale_by_learning_rate
 
@@ -120,8 +121,8 @@ def scale_by_nonlinear_cg(method: Method = "PR+") -> Pair:
         new = jax.tree.map(lambda n, g: jnp.where(keep, n, g), new, updates)
         return new, ScaleByNonlinearCgState(
             nx.increment(state.count),
-            jax.tree.map(_like, updates, state.updates),
-            jax.tree.map(_like, new, state.direction),
+            moments.like(updates, state.updates),
+            moments.like(new, state.direction),
         )
 
     return Pair(init, update)
@@ -139,7 +140,3 @@ def _share(
     else:
         b = nx.divide(over, -dot(state.direction, y))
     return jnp.maximum(b, 0.0) if method == "PR+" else b
-
-
-def _like(new: jax.Array, slot: jax.Array) -> jax.Array:
-    return new.astype(slot.dtype)

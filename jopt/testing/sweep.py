@@ -23,7 +23,7 @@ BATCH = 8  # names for a process: one that lives on grows
 def sweep(
     module: str, names: Sequence[str], *, full: bool, jobs: int
 ) -> Iterator[tuple[str, list[Report]]]:
-    """The reports of each name, in order.
+    """The reports of each name, as they come.
 
     Args:
         module: The module of the catalogue.
@@ -38,9 +38,9 @@ def sweep(
         return
     batches = [names[i : i + BATCH] for i in range(0, len(names), BATCH)]
     with concurrent.futures.ThreadPoolExecutor(jobs) as threads:
-        every = threads.map(ft.partial(_alone, work), batches)
-        for batch, reports in zip(batches, every, strict=True):
-            yield from zip(batch, reports, strict=True)
+        every = {threads.submit(_alone, work, batch): batch for batch in batches}
+        for done in concurrent.futures.as_completed(every):
+            yield from zip(every[done], done.result(), strict=True)
 
 
 def _alone(

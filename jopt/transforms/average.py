@@ -304,6 +304,11 @@ def applied(param: jax.Array, update: jax.Array) -> jax.Array:
     return lax.reduce_precision(new, info.nexp, info.nmant)
 
 
+def stored(param: jax.Array, update: jax.Array) -> jax.Array:
+    """The parameter after the step, in its dtype."""
+    return applied(param, update).astype(param.dtype)
+
+
 def landed(due: jax.Array, updates: PyTree, goal: PyTree, params: PyTree) -> PyTree:
     """The updates, or where it is time those that take the parameters to a goal."""
     return jax.tree.map(

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import optax
 
+from jopt._core import extras
 from jopt._core.transform import Transform
 from jopt.values.hyper import set_hyperparams
 
@@ -26,21 +27,15 @@ class Step:
         optimizer = optax.with_extra_args_support(tx)
         traced = isinstance(tx, Transform)
 
-        def functions(args: Any, kwargs: Any) -> dict[str, Callable[[PyTree], Any]]:
-            # of the parameters alone; they cost nothing unless the optimizer calls them
+        def step(params, state, tx, args, kwargs, extra):
+            out, grads = value_and_grad(params, *args, **kwargs)
+            loss, aux = out if has_aux else (out, None)
+
             def value_fn(params: PyTree) -> Any:
                 out = loss_fn(params, *args, **kwargs)
                 return out[0] if has_aux else out
 
-            def grad_fn(params: PyTree) -> PyTree:
-                return value_and_grad(params, *args, **kwargs)[1]
-
-            return {"value_fn": value_fn, "grad_fn": grad_fn}
-
-        def step(params, state, tx, args, kwargs, extra):
-            out, grads = value_and_grad(params, *args, **kwargs)
-            loss, aux = out if has_aux else (out, None)
-            known = {"value": loss, "grad": grads, **functions(args, kwargs)} | extra
+            known = extras.of_loss(loss, grads, value_fn) | extra
             update = tx.update if traced else optimizer.update
             updates, state = update(grads, state, params, **known)
             params = optax.apply_updates(params, updates)

@@ -69,4 +69,4 @@ def extragradient(inner: Inner, *, both_halves: bool = False) -> Pair:
 
 
 def _stepped(p: jax.Array, u: jax.Array) -> jax.Array:
-    return average.applied(p, u).astype(p.dtype)
+    return average.stored(p, u)

@@ -143,7 +143,7 @@ class EmaNesterovState(NamedTuple):
         def leaf(name, p):
             if name not in known:
                 return p
-            return average.applied(p, known[name]).astype(p.dtype)
+            return average.stored(p, known[name])
 
         return trees.map_with_names(leaf, params)
 
