@@ -5,17 +5,20 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import jopt
 from jopt.experiments.checkpoints import Checkpoints
 from jopt.transforms.guard import ApplyIfFiniteState
 
 PyTree = Any
+Logger = Callable[[int, Mapping[str, float]], None]
+State = TypeVar("State")
 
 LOG = "metrics.jsonl"
 NONE = -1  # no bad value yet
@@ -36,6 +39,8 @@ class Trained:
         best_step: After how many steps it was taken.
         log: Lines of losses, evaluations and events, as they are in `metrics.jsonl`.
         rest: The rest of the model's state that belongs to `params`.
+        best_params: The parameters of the best evaluation, or `None`.
+        best_rest: The rest of the model's state that belongs to them.
     """
 
     params: PyTree
@@ -46,6 +51,8 @@ class Trained:
     best_step: int
     log: list[dict[str, Any]]
     rest: PyTree = None
+    best_params: PyTree = None
+    best_rest: PyTree = None
 
 
 class Watch:
@@ -83,19 +90,22 @@ class Run:
         rest: PyTree,
         watch: Watch,
         keep: bool,
+        loggers: Sequence[Logger] = (),
     ):
+        self.loggers = loggers
         self.tx, self.watch, self.step = tx, watch, 0
         self.params, self.rest, self.state = params, rest, tx.init(params)
         self.best, self.best_rest = copied((params, rest)) if keep else (None, None)
         self.loss: Any = math.nan
+        self.ratios: Any = None  # of the last step, if they are asked for
         self.bad = _nothing()
         self.log: list[dict[str, Any]] = []
 
-    def take(self, step: Callable[..., Any], batch: PyTree) -> None:
-        """Take one step."""
-        self.params, self.rest, self.state, self.bad, self.loss = step(
-            self.params, self.rest, self.state, self.bad, self.tx, batch, self.step
-        )
+    def take(self, step: Callable[..., Any], batch: PyTree, told: bool) -> None:
+        """Take one step; one that is told of measures its updates."""
+        now = self.params, self.rest, self.state, self.bad
+        after = step(*now, self.tx, batch, self.step, told)
+        self.params, self.rest, self.state, self.bad, self.loss, self.ratios = after
         self.step += 1
 
     def report(self) -> None:
@@ -103,9 +113,21 @@ class Run:
         at, where = (int(x) for x in self.bad)
         if at != NONE:
             self.log.append({"step": at, "not_finite": _place(where, self.params)})
+            self._tell({"not_finite": 1.0}, at)
             self.bad = _nothing()
             _raise_if_given_up(self.state)
-        self.log.append({"step": self.step, "loss": float(self.loss)})
+        line: dict[str, Any] = {"step": self.step, "loss": float(self.loss)}
+        self._tell({"loss": line["loss"]})
+        if self.ratios is not None:
+            leaves = jax.tree_util.tree_leaves_with_path(self.params)
+            names = [jax.tree_util.keystr(path) for path, _ in leaves]
+            sizes = [float(f"{size:.4g}") for size in np.asarray(self.ratios)]
+            line["ratios"] = dict(zip(names, sizes, strict=True))
+        self.log.append(line)
+
+    def _tell(self, scalars: dict[str, float], step: int | None = None) -> None:
+        for log in self.loggers:
+            log(self.step if step is None else step, scalars)
 
     def evaluated(self, evaluate: Callable[..., Any], averaged: bool) -> None:
         """Evaluate, and keep the parameters if they are the best."""
@@ -115,6 +137,7 @@ class Run:
         rest = () if self.rest is None else (self.rest,)
         value = float(evaluate(params, *rest))
         self.log.append({"step": self.step, "value": value})
+        self._tell({"value": value})
         if self.watch.better(value, self.step):
             self.best, self.best_rest = copied((params, self.rest))
 
@@ -140,8 +163,11 @@ class Run:
         params, rest = self.params, self.rest
         if stopped == "patience":
             params, rest = self.best, self.best_rest
-        best = watch.best, watch.best_step
-        return Trained(params, self.state, self.step, stopped, *best, self.log, rest)
+        best = (None, None) if watch.best is None else (self.best, self.best_rest)
+        return Trained(
+            *(params, self.state, self.step, stopped),
+            *(watch.best, watch.best_step, self.log, rest, *best),
+        )
 
 
 class Folder:
@@ -224,12 +250,13 @@ def _place(index: int, params: PyTree) -> str:
 
 def guards(tree: PyTree) -> Iterator[Any]:
     """The states of `apply_if_finite` in a state."""
-    leaves = jax.tree.leaves(tree, is_leaf=_is_guard)
-    return (leaf for leaf in leaves if _is_guard(leaf))
+    return found(tree, ApplyIfFiniteState)
 
 
-def _is_guard(node: Any) -> bool:
-    return isinstance(node, ApplyIfFiniteState)
+def found(tree: PyTree, kind: type[State]) -> Iterator[State]:
+    """The nodes of a kind in a tree."""
+    leaves = jax.tree.leaves(tree, is_leaf=lambda node: isinstance(node, kind))
+    return (leaf for leaf in leaves if isinstance(leaf, kind))
 
 
 def _raise_if_given_up(state: PyTree) -> None:
