@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 USAGE, INTERRUPTED = 2, 130
 COMMANDS = {
     "train": ("jopt.experiments.train_cli", "train a model, with checkpoints"),
+    "export": ("jopt.experiments.export", "write the trained model of a run"),
+    "predict": ("jopt.release", "what a model that was exported says of rows"),
 }
 
 _EPILOG = """examples:

@@ -164,8 +164,8 @@ def train(
         raise ValueError("`patience` needs `evaluate`, the number that it watches.")
     if resume and out is None:
         raise ValueError("`resume` needs `out`, the folder to go on with.")
-    if guard and not any(_skipping(jax.eval_shape(tx.init, params))):
-        tx = jopt.apply_if_finite(tx)
+    if guard:
+        tx = guarded(tx, params)
     watch = Watch(higher_is_better, patience, min_delta)
     layout = Layout(data_parallel)
     first = layout.copied(params), layout.copied(rest)
@@ -188,6 +188,13 @@ def train(
     if watch.tired:
         return run.ended("patience")
     return run.ended("signal" if run.step < steps else "steps")
+
+
+def guarded(tx: jopt.Transform, params: PyTree) -> jopt.Transform:
+    """The optimizer with a guard, unless it has one."""
+    if any(_skipping(jax.eval_shape(tx.init, params))):
+        return tx
+    return jopt.apply_if_finite(tx)
 
 
 class Asked:
