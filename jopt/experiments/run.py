@@ -146,6 +146,10 @@ class Run:
         names = ("params", "rest", "state", "best", "best_rest", "bad")
         return {name: getattr(self, name) for name in names}
 
+    def hold(self, tree: PyTree) -> None:
+        """Have other arrays."""
+        vars(self).update(tree)
+
     def notes(self) -> dict[str, Any]:
         """The rest of a checkpoint."""
         watch = self.watch
@@ -155,7 +159,7 @@ class Run:
     def go_on(self, step: int, tree: PyTree, notes: dict[str, Any]) -> None:
         """Be what a checkpoint holds."""
         self.step = step
-        vars(self).update(tree)
+        self.hold(tree)
         self.watch.best, self.watch.best_step, self.watch.waited = notes["best"]
 
     def ended(self, stopped: Any) -> Trained:

@@ -168,8 +168,8 @@ def train(
         tx = guarded(tx, params)
     watch = Watch(higher_is_better, patience, min_delta)
     layout = Layout(data_parallel)
-    first = layout.copied(params), layout.copied(rest)
-    run = Run(tx, *first, watch, evaluate is not None, loggers)
+    run = Run(tx, copied(params), copied(rest), watch, evaluate is not None, loggers)
+    run.hold(layout.spread(run.tree()))
     step = _compiled(loss_fn, guard, rest is not None, ratios)
 
     with Asked() as asked, Folder(out, run) as folder:
@@ -243,9 +243,8 @@ class Layout:
             devices = jax.local_devices()
             self.mesh = jax.sharding.Mesh(np.array(devices), ("data",))
 
-    def copied(self, tree: PyTree) -> PyTree:
-        """A copy, which steps may take away."""
-        tree = copied(tree)
+    def spread(self, tree: PyTree) -> PyTree:
+        """A tree, held by each device."""
         return tree if self.mesh is None else jax.device_put(tree, self._spec())
 
     def batch(self, batch: PyTree) -> PyTree:
