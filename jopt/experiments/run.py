@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jopt
-from jopt.experiments.checkpoints import Checkpoints
+from jopt.experiments.checkpoints import Checkpoints, restore, steps_in
+from jopt.experiments.processes import is_first, local, wait
 from jopt.transforms.guard import ApplyIfFiniteState
 
 PyTree = Any
@@ -110,18 +111,18 @@ class Run:
 
     def report(self) -> None:
         """Log the loss, and the first bad value since the last report."""
-        at, where = (int(x) for x in self.bad)
+        at, where = np.asarray(local(self.bad)).tolist()
         if at != NONE:
             self.log.append({"step": at, "not_finite": _place(where, self.params)})
             self._tell({"not_finite": 1.0}, at)
             self.bad = _nothing()
-            _raise_if_given_up(self.state)
-        line: dict[str, Any] = {"step": self.step, "loss": float(self.loss)}
+            _raise_if_given_up(local(self.state))
+        line: dict[str, Any] = {"step": self.step, "loss": float(local(self.loss))}
         self._tell({"loss": line["loss"]})
         if self.ratios is not None:
             leaves = jax.tree_util.tree_leaves_with_path(self.params)
             names = [jax.tree_util.keystr(path) for path, _ in leaves]
-            sizes = [float(f"{size:.4g}") for size in np.asarray(self.ratios)]
+            sizes = [float(f"{size:.4g}") for size in np.asarray(local(self.ratios))]
             line["ratios"] = dict(zip(names, sizes, strict=True))
         self.log.append(line)
 
@@ -131,15 +132,15 @@ class Run:
 
     def evaluated(self, evaluate: Callable[..., Any], averaged: bool) -> None:
         """Evaluate, and keep the parameters if they are the best."""
-        params = self.params
+        params, rest = local((self.params, self.rest))
         if averaged:
-            params = jopt.averaged_params(self.state, self.params)
-        rest = () if self.rest is None else (self.rest,)
+            params = jopt.averaged_params(local(self.state), params)
+        rest = () if rest is None else (rest,)
         value = float(evaluate(params, *rest))
         self.log.append({"step": self.step, "value": value})
         self._tell({"value": value})
         if self.watch.better(value, self.step):
-            self.best, self.best_rest = copied((params, self.rest))
+            self.best, self.best_rest = copied((params, local(self.rest)))
 
     def tree(self) -> PyTree:
         """The arrays of a checkpoint."""
@@ -177,15 +178,23 @@ class Run:
 class Folder:
     """The folder of a run, or none."""
 
-    def __init__(self, out: str | os.PathLike[str] | None, run: Run):
+    def __init__(
+        self,
+        out: str | os.PathLike[str] | None,
+        run: Run,
+        spread: Callable[[PyTree], PyTree] | None = None,
+    ):
         self.path = None if out is None else pathlib.Path(out)
         self.run, self.kept = run, None
+        self.spread = spread  # given if processes share the run: the first one writes
         self.saved = NONE  # the step that was saved last, or gone on from
         self.lines = 0  # of the log that are written
 
     def __enter__(self) -> Self:
-        if self.path is not None:
+        if self.path is not None and (self.spread is None or is_first()):
             self.kept = Checkpoints(self.path / "checkpoints")
+        if self.spread is not None:
+            wait("the folder is there")
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -195,7 +204,7 @@ class Folder:
 
     def begin(self, resume: bool) -> None:
         """Go on from the newest checkpoint, if asked to."""
-        if self.kept is None or not self.kept.steps():
+        if self.path is None or not steps_in(self.path / "checkpoints"):
             return
         run = self.run
         if not resume:
@@ -203,7 +212,7 @@ class Folder:
                 f"`out`: {self.path} holds a run. Go on with it by `resume=True`, or "
                 "name another folder."
             )
-        found = self.kept.restore(run.tree())
+        found = restore(self.path / "checkpoints", local(run.tree()))
         if found.notes["tx"] != str(run.tx):
             raise ValueError(
                 f"`resume`: the run in {self.path} had the optimizer\n"
@@ -211,6 +220,9 @@ class Folder:
                 "or begin another run from its parameters."
             )
         run.go_on(*found)
+        if self.spread is not None:
+            run.hold(self.spread(run.tree()))
+            wait("all have read")
         run.log = self._cut_log(found.notes["lines"])
         self.saved = run.step
 
@@ -218,7 +230,7 @@ class Folder:
         """Write the log, then the checkpoint, which says how much of the log counts."""
         if self.kept is not None and self.run.step != self.saved:
             self._write_log()
-            self.kept.save(self.run.step, self.run.tree(), self.run.notes())
+            self.kept.save(self.run.step, local(self.run.tree()), self.run.notes())
             self.saved = self.run.step
 
     def _write_log(self) -> None:
@@ -235,9 +247,10 @@ class Folder:
         assert self.path is not None
         path, self.lines = self.path / LOG, lines
         kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]
-        made = self.path / f".{LOG}"
-        made.write_text("".join(kept), encoding="utf-8")
-        os.replace(made, path)
+        if self.kept is not None:
+            made = self.path / f".{LOG}"
+            made.write_text("".join(kept), encoding="utf-8")
+            os.replace(made, path)
         return [json.loads(line) for line in kept]
 
 
@@ -268,8 +281,8 @@ def _raise_if_given_up(state: PyTree) -> None:
         jopt.check_finite(state)
 
 
-def _nothing() -> jax.Array:
-    return jnp.full(2, NONE, jnp.int32)
+def _nothing() -> np.ndarray:
+    return np.full(2, NONE, np.int32)  # NumPy's, which lie on no device
 
 
 def copied(tree: PyTree) -> PyTree:

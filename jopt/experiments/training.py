@@ -14,6 +14,7 @@ import numpy as np
 
 import jopt
 from jopt._core import extras
+from jopt.experiments import processes
 from jopt.experiments.problem import count_rows
 from jopt.experiments.run import (
     copied,
@@ -134,7 +135,10 @@ def train(
         loggers: Functions `log(step, scalars)`, called with each loss and evaluation.
         ratios: Whether to log, with each loss, the norm of each leaf's update over
             that of the leaf.
-        data_parallel: Whether each device of this process takes its share of a batch.
+        data_parallel: Whether each device takes its share of a batch: those of this
+            process, or of all that `jax.distributed` joined. Each process then calls
+            `train` with the same arguments, the whole batches among them, and the
+            first one writes to `out`, which all have to see.
 
     Returns:
         The end of the run.
@@ -172,9 +176,11 @@ def train(
     run.hold(layout.spread(run.tree()))
     step = _compiled(loss_fn, guard, rest is not None, ratios)
 
-    with Asked() as asked, Folder(out, run) as folder:
+    spread = layout.spread if layout.shared else None
+    with Asked() as asked, Folder(out, run, spread) as folder:
         folder.begin(resume)
-        while run.step < steps and not (asked.to_end or watch.tired):
+        ending = layout.agreed(asked.to_end)
+        while run.step < steps and not (ending or watch.tired):
             last = run.step + 1 == steps
             told = (run.step + 1) % log_every == 0 or last
             run.take(step, layout.batch(batches(run.step)), told)
@@ -184,6 +190,8 @@ def train(
                 run.evaluated(evaluate, averaged)
             if run.step % save_every == 0 or last:
                 folder.save()
+            if told or not layout.shared:
+                ending = layout.agreed(asked.to_end)
         folder.save()
     if watch.tired:
         return run.ended("patience")
@@ -239,13 +247,18 @@ class Layout:
 
     def __init__(self, parallel: bool):
         self.mesh = None
+        self.shared = parallel and processes.many()
         if parallel:
-            devices = jax.local_devices()
+            devices = jax.devices() if self.shared else jax.local_devices()
             self.mesh = jax.sharding.Mesh(np.array(devices), ("data",))
 
     def spread(self, tree: PyTree) -> PyTree:
         """A tree, held by each device."""
-        return tree if self.mesh is None else jax.device_put(tree, self._spec())
+        return tree if self.mesh is None else self._put(tree, self._spec())
+
+    def agreed(self, flag: bool) -> bool:
+        """Whether a process says so."""
+        return processes.any_of(flag) if self.shared else flag
 
     def batch(self, batch: PyTree) -> PyTree:
         """The batch, laid out."""
@@ -257,7 +270,12 @@ class Layout:
                 f"`data_parallel`: {rows} rows of a batch cannot be shared out evenly "
                 f"to {shares} devices. Choose a multiple of {shares}."
             )
-        return jax.device_put(batch, self._spec("data"))
+        return self._put(batch, self._spec("data"))
+
+    def _put(self, tree: PyTree, sharding: jax.sharding.NamedSharding) -> PyTree:
+        if self.shared:
+            return jax.tree.map(lambda x: processes.spread(x, sharding), tree)
+        return jax.device_put(tree, sharding)
 
     def _spec(self, *axes: str) -> jax.sharding.NamedSharding:
         assert self.mesh is not None
