@@ -59,7 +59,11 @@ def released(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(tasks.TASKS, "net", net)
         config = TrainConfig(
-            f"net(asks_for_rows={request.param})", steps=20, eval_every=10, ema=0.5
+            f"net(asks_for_rows={request.param})",
+            steps=20,
+            eval_every=10,
+            ema=0.5,
+            optimizer="adamw(3e-3)",
         )
         found, result = run(config, folder / "run", quiet=True)
         export(folder / "run", folder / "model")

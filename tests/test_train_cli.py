@@ -26,8 +26,20 @@ from jopt.experiments.task import Task
 from jopt.experiments.train_config import ConfigError, TrainConfig
 
 ROOT = pathlib.Path(jopt.__file__).parent.parent
+KILLS = int(os.environ.get("JOPT_KILLS", "20"))
 LOAD = ft.cache(tasks.load)
-TINY = ["--steps", "12", "--eval-every", "4", "--save-every", "5", "--log-every", "2"]
+TINY = [
+    "--optimizer",
+    "adamw(3e-3)",
+    "--steps",
+    "12",
+    "--eval-every",
+    "4",
+    "--save-every",
+    "5",
+    "--log-every",
+    "2",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +139,7 @@ def test_settings_come_back_from_their_file(tmp_path):
     ],
 )
 def test_each_setting_has_its_effect(settings, tmp_path):
+    settings = {"optimizer": "adamw(3e-3)"} | settings
     config = TrainConfig(steps=12, eval_every=4, log_every=2, **settings)
     found, result = training_run(config, tmp_path / "run")
     wanted = "patience" if "patience" in settings else "steps"
@@ -216,7 +229,7 @@ WRONG = {
     "--schedule adam(0.1)": "`schedule` is no schedule",
     "--schedule step_decay(0.1,5) --learning-rate 1": "has its own numbers",
     "--optimizer sgd(cosine_decay_schedule(0.1,5)) --schedule linear": "has one",
-    "--warmup 300": "`warmup` must be below the 300 updates",
+    "--optimizer adam(0.1) --steps 9 --warmup 9": "`warmup` must be below the 9",
     "--batch-size 5000": "`batch_size` must be from 1 to 1077, got 5000",
     "--batch-size 63 --data-parallel": "must be a multiple of the",
     "--out full": "full is not empty",
@@ -315,7 +328,16 @@ def process(*words):
     )
 
 
-LONG = ["--steps", "200000", "--eval-every", "20", "--save-every", "1000000"]
+LONG = [
+    "--optimizer",
+    "adamw(3e-3)",
+    "--steps",
+    "200000",
+    "--eval-every",
+    "20",
+    "--save-every",
+    "1000000",
+]
 
 
 @pytest.mark.parametrize(
@@ -340,7 +362,17 @@ def test_a_process_that_is_asked_to_end(number, times, code):
 
 @pytest.mark.slow
 def test_a_process_killed_twenty_times_ends_as_one_that_never_was():
-    words = ["--steps", "3000", "--save-every", "25", "--eval-every", "50", "--quiet"]
+    words = [
+        "--optimizer",
+        "adamw(3e-3)",
+        "--steps",
+        "3000",
+        "--save-every",
+        "25",
+        "--eval-every",
+        "50",
+        "--quiet",
+    ]
     random, kills = np.random.default_rng(0), 0
     with process(*words, "--out", "whole") as running:
         assert running.wait(300) == 0
@@ -351,7 +383,7 @@ def test_a_process_killed_twenty_times_ends_as_one_that_never_was():
         if not resumed and folder.exists():
             folder.rmdir()
         with process(*more) as running:
-            if kills < 20:
+            if kills < KILLS:
                 wait_for_a_save(folder, running)
                 running_time = random.uniform(0.0, 0.25)
                 try:
@@ -363,7 +395,7 @@ def test_a_process_killed_twenty_times_ends_as_one_that_never_was():
             code = running.wait(300)
         assert code == 0
         break
-    assert kills == 20
+    assert kills == KILLS
     assert log("run") == log("whole")
     ends = [
         json.loads((pathlib.Path(r) / "result.json").read_text())
