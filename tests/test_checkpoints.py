@@ -1,5 +1,7 @@
 """Checkpoints come back whole, bit for bit, or are told to be broken."""
 
+import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -193,21 +195,14 @@ def interrupted(monkeypatch, at, error):
     return system
 
 
-def calls_of_a_save(folder):
-    with pytest.MonkeyPatch.context() as patch, Checkpoints(folder) as kept:
-        system = interrupted(patch, -1, None)
-        kept.save(9, tree(9))
-        return system.count
-
-
-def test_an_end_at_any_call_loses_no_step_and_leaves_nothing(folder, tmp_path):
-    last = calls_of_a_save(shutil.copytree(folder, tmp_path / "first"))
-    assert last > 15
-    for at in range(1, last + 1):
+def test_an_end_at_any_call_loses_no_step_and_leaves_nothing(folder):
+    for at in itertools.count(1):
         kept = Checkpoints(folder)
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        with pytest.MonkeyPatch.context() as patch:
             interrupted(patch, at, Killed())
-            kept.save(3, tree(3))
+            with contextlib.suppress(Killed):
+                kept.save(3, tree(3))
+                break  # a save has no more calls than these
         kept.close()  # as the system does
         with Checkpoints(folder) as after:
             assert not list(folder.glob(".tmp*"))
@@ -216,6 +211,7 @@ def test_an_end_at_any_call_loses_no_step_and_leaves_nothing(folder, tmp_path):
             assert found.step in (2, 3)
             if found.step == 3:
                 shutil.rmtree(folder / "step-0000000003")
+    assert at > 15
 
 
 @pytest.mark.parametrize("at", [1, 5, 12])
