@@ -20,7 +20,10 @@ SHARES = 6
 WHOLE = {"adam", "adamw", "chain", "sgd"}
 
 # Where steps have loops or decompositions, they take so long that a day has none.
-HEAVY = {"constraints", "curvature", "nonsmooth", "objectives", "second_order"}
+HEAVY = {
+    *("constraints", "curvature", "interop", "nonsmooth", "objectives"),
+    "second_order",
+}
 
 # the laws of a step that is compiled once: for stages, whose optimizers have all
 SHORT = [
