@@ -19,7 +19,10 @@ LONG = ["A1", "A9", "A10", "N1", "N6", "N8", "P5", "P6", "P7", "P9", "W1", "W4"]
 WHOLE = {"adam", "adamw", "chain", "sgd"}
 
 # Steps with loops or decompositions take so long that a day has the short laws alone.
-HEAVY = {"constraints", "curvature", "nonsmooth", "objectives", "second_order"}
+HEAVY = {
+    *("constraints", "curvature", "interop", "nonsmooth", "objectives"),
+    "second_order",
+}
 
 # the laws of a step that is compiled once: for stages, whose optimizers have all
 SHORT = [
