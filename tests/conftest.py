@@ -1,6 +1,7 @@
 """Settings of every test: CPU, eight devices, no promotion by accident."""
 
 import os
+import pathlib
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
@@ -12,7 +13,10 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
-MOST, compiled = 1000, [0]  # programs; a process can hold some thousands
+# a process can hold 65,530 maps of memory, of which a program takes some
+MAPS = pathlib.Path("/proc/self/maps")
+MOST_MAPS, EVERY = 30_000, 500
+compiled = [0]  # programs since the maps were counted
 
 
 def count_programs(event: str, seconds: float, **kwargs: object) -> None:
@@ -27,9 +31,11 @@ collect_ignore = ["fitted.py", "given.py", "stacked.py"]
 
 
 def pytest_runtest_teardown() -> None:
-    """Forget old programs now and then, or the process would end."""
-    if compiled[0] > MOST:
-        compiled[0] = 0
+    """Forget old programs before there are too many, or the process would end."""
+    if compiled[0] < EVERY:
+        return
+    compiled[0] = 0
+    if not MAPS.exists() or MAPS.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
 
 

@@ -57,7 +57,18 @@ def test_equals_the_stored_run_of_the_package(certificate):
     assert error(certificate, source_of(certificate)) < BOUND
 
 
-@ids("certificate", catalogue.EXTRA, ids=lambda c: c.id)
+def daily(certificates):
+    """The first and last setting of each optimizer; the slow tests have the rest."""
+    own = {}
+    for certificate in certificates:
+        own.setdefault(certificate.optimizer, []).append(certificate.id)
+    ends = {id for every in own.values() for id in (every[0], every[-1])}
+    for c in certificates:
+        marks = () if c.id in ends else pytest.mark.slow
+        yield pytest.param(c, marks=marks, id=c.id)
+
+
+@ids("certificate", daily(catalogue.EXTRA))
 def test_equals_the_transcription(certificate):
     assert error(certificate, source_of(certificate)) < BOUND
 

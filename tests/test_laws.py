@@ -11,16 +11,18 @@ from jopt.testing.law import chosen
 from tests.case import check
 from tests.cases import OPTIMIZERS, SCHEDULE_SKIPS, SCHEDULES, TRANSFORMS
 
-# The laws that take long. Each is tried every day on a sixth of the names, and on each
-# name a sixth of them; the sweep of all configurations has the rest.
+# The laws that take long. Each is tried every day on a twelfth of the names, each name
+# with one of them; the sweep of all configurations has the rest.
 LONG = ["A1", "A9", "A10", "N1", "N6", "N8", "P5", "P6", "P7", "P9", "W1", "W4"]
-SHARES = 6
 
 # A fault of the core shows in these: they are tried with all laws.
 WHOLE = {"adam", "adamw", "chain", "sgd"}
 
-# Where steps have loops or decompositions, they take so long that a day has none.
-HEAVY = {"constraints", "curvature", "nonsmooth", "objectives", "second_order"}
+# Steps with loops or decompositions take so long that a day has the short laws alone.
+HEAVY = {
+    *("constraints", "curvature", "interop", "nonsmooth", "objectives"),
+    "second_order",
+}
 
 # the laws of a step that is compiled once: for stages, whose optimizers have all
 SHORT = [
@@ -53,12 +55,10 @@ WITHIN = {name for name in PARTS & TRANSFORMS.keys() if is_stage(name)}
 def daily(name: str) -> list[str]:
     """The laws that a name is tried with every day."""
     package = registry.get(name).factory.function.__module__.split(".")[1]
-    first = zlib.crc32(name.encode()) % SHARES
-    late = [
-        law
-        for i, law in enumerate(LONG)
-        if name not in WHOLE and (i % SHARES != first or package in HEAVY)
-    ]
+    if package in HEAVY:
+        return SHORT
+    turn = LONG[zlib.crc32(name.encode()) % len(LONG)]
+    late = set() if name in WHOLE else set(LONG) - {turn}
     return [law.id for law in chosen(None) if law.id not in late]
 
 

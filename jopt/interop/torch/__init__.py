@@ -6,6 +6,10 @@ scheduler takes the base rate in the place of the optimizer and is given as `lr`
 """
 
 from jopt.interop.torch.groups import param_groups as param_groups
+from jopt.interop.torch.lbfgs import (
+    LBFGS as LBFGS,
+    LBFGSState as LBFGSState,
+)
 from jopt.interop.torch.optimizers import (
     Adadelta as Adadelta,
     Adafactor as Adafactor,

@@ -79,7 +79,7 @@ def load_state(
 
     Raises:
         ValueError: If a slot has no array, an array no slot, a name no leaf, or a
-            shape is wrong.
+            shape is wrong; or if the state is of `LBFGS`.
 
     Example:
         >>> import jax, jax.numpy as jnp, numpy as np
@@ -95,6 +95,12 @@ def load_state(
     entries: slots.Entries = {name: {} for name in names.values()}
     numbers: dict[str, Any] = {}
     for key, own in _nested(state_dict).items():
+        if "func_evals" in own:
+            raise ValueError(
+                "`state_dict` is of `LBFGS`, whose state is not brought here: its "
+                "vectors run over all parameters. Begin with `tx.init(params)`; its "
+                "memory is there again after a few iterations."
+            )
         if str(key) not in names:
             raise ValueError(
                 f"`name_map` has no entry for PyTorch's parameter {key!r}. It has "
