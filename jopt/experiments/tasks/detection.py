@@ -26,18 +26,23 @@ CELLS = ("RBC", "WBC", "Platelets")
 WIDTH, HEIGHT, SHRUNK = 160, 120, 4  # a quarter of the originals
 GRID = Grid(HEIGHT // 8, WIDTH // 8, cell=8, anchor=24.0, classes=len(CELLS))
 MOST = 40  # boxes of an image that are kept, of at most 30
+MIDDLE = (0.15, 0.15, 0.85, 0.85)  # the box that is told at first
 TYPICAL = 12.0  # boxes of an image: what losses of an image are divided by
 RECIPES = {
     "bccd": Recipe(
         "adamw(cosine_decay_schedule(3e-3, 200))",
         steps=200,
         batch_size=16,
+        score=0.7173,
+        minutes=1.43,
         published="none with this small a network",
     ),
     "tinyimagenet10_boxes": Recipe(
-        "adamw(cosine_decay_schedule(1e-3, 400), weight_decay=0.05)",
+        "adamw(cosine_decay_schedule(3e-3, 400), weight_decay=0.05)",
         steps=400,
         batch_size=64,
+        score=0.583,
+        minutes=0.82,
         published="none on these ten classes",
     ),
 }
@@ -94,9 +99,13 @@ def tinyimagenet10_boxes(
 
     Returns:
         The task: focal loss of the class and smooth L1 loss of the box are minimised;
-        the score is the mean overlap of the boxes.
+        the score is the mean overlap of the boxes. By default the model has batch
+        normalisation and dropout, and begins with a box in the middle.
     """
     make = named("model", model, models.MODELS)
+    options = {"width": 16, "normalisation": "batch", "dropout": 0.2, **options}
+    options = {"head_initialiser": "zeros", **options}
+    first = np.array([[*MIDDLE, *[0.0] * 10]], np.float32)
     x, y, boxes, training = data.tiny_imagenet("tinyimagenet10_boxes", folder)
     rows = {"x": x, "y": y, "box": boxes / np.float32(data.SIZE)}
     inside = {name: a[training] for name, a in rows.items()}
@@ -114,7 +123,7 @@ def tinyimagenet10_boxes(
         name="tinyimagenet10_boxes",
         parts=parts,
         make=lambda rngs: make(x.shape[1:], 14, rngs=rngs, **options),
-        outputs=lambda model, rows: model(rows["x"]),
+        outputs=lambda model, rows: model(rows["x"]) + first,
         loss=loss,
         judge=lambda said, rows: mean_overlap(said[:, :4], rows["box"]),
         metric="mean IoU",

@@ -24,6 +24,8 @@ RECIPES = {
         "adamw(cosine_decay_schedule(2e-3, 600), weight_decay=0.05)",
         steps=600,
         batch_size=64,
+        score=0.726,
+        minutes=1.23,
         published="none on these ten classes",
     ),
     "images": Recipe(
