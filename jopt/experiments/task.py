@@ -27,8 +27,9 @@ class Recipe:
         optimizer: What `jopt.parse` makes an optimizer of.
         steps: Steps of training.
         batch_size: Rows of a minibatch.
-        score: The score on the test part, for the seeds 0, 1, 2: their mean.
-        minutes: How long a run takes on two cores.
+        score: The score on the test part, the mean of the seeds that `docs/tasks.md`
+            tells.
+        minutes: CPU minutes of a run.
         published: What others report on the same data, with its source; or why there
             is nothing to compare with.
     """
