@@ -9,6 +9,8 @@ from flax import nnx
 
 import jopt
 from jopt.experiments import models
+from jopt.experiments.models import layers
+from jopt.experiments.models.convnet import halve
 
 SHAPES = {"mlp": (8, 8, 1), "convnet": (9, 8, 3)}
 
@@ -56,7 +58,7 @@ def test_convnet_equals_plain_convolution_and_pooling():
 
 def test_gradient_of_convnet_equals_that_of_plain_pooling():
     x = jax.random.normal(jax.random.key(1), (2, 6, 6, 3))
-    ours = jax.grad(lambda x: (models._halve(x) ** 2).sum())(x)
+    ours = jax.grad(lambda x: (halve(x) ** 2).sum())(x)
     plain = jax.grad(lambda x: (nnx.max_pool(x, (2, 2), (2, 2)) ** 2).sum())(x)
     np.testing.assert_allclose(ours, plain, rtol=1e-6)
 
@@ -94,3 +96,106 @@ def test_training_step_with_nnx_optimizer():
     for _ in range(60):
         last = step(model, optimizer)
     assert last < 0.3 * first
+
+
+MODELS = {
+    "mlp": (models.MLP, (6,)),
+    "convnet": (models.ConvNet, (8, 8, 2)),
+}
+ROWS = [
+    *(("mlp", {"activation": name}) for name in layers.ACTIVATIONS),
+    *(("mlp", {"initialiser": name}) for name in layers.INITIALISERS),
+    *(("mlp", {"normalisation": name}) for name in ("batch", "group", "layer")),
+    *(("convnet", {"normalisation": name}) for name in layers.NORMALISATIONS),
+    ("convnet", {"activation": "gelu", "dropout": 0.5, "initialiser": "orthogonal"}),
+]
+
+
+def ready(name, **options):
+    make, shape = MODELS[name]
+    model = make(shape, 3, rngs=nnx.Rngs(0), **options)
+    return model, jax.random.normal(jax.random.key(1), (5, *shape))
+
+
+@pytest.mark.parametrize("name, options", ROWS, ids=str)
+def test_every_option_trains(name, options):
+    model, x = ready(name, width=8, depth=1, **options)
+
+    @nnx.jit
+    def slope(model):
+        model.train()
+        return nnx.grad(lambda m: (m(x) ** 2).sum() + m(x).sum())(model)
+
+    leaves = jax.tree.leaves(slope(model))
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in leaves)
+    assert any(bool(leaf.any()) for leaf in leaves)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_dropout_is_for_training_alone(name):
+    model, x = ready(name, dropout=0.5)
+    model.train()
+    assert (model(x) != model(x)).any()
+    model.eval()
+    np.testing.assert_array_equal(model(x), model(x))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_batch_averages_are_learnt_in_training_alone(name):
+    model, x = ready(name, normalisation="batch")
+
+    def averages():
+        return jax.tree.leaves(nnx.to_pure_dict(nnx.state(model, nnx.BatchStat)))
+
+    first = averages()
+    model.eval()
+    model(x)
+    assert all((a == b).all() for a, b in zip(first, averages(), strict=True))
+    model.train()
+    model(x)
+    assert any((a != b).any() for a, b in zip(first, averages(), strict=True))
+
+
+def test_a_head_of_zeros_says_nothing_at_first():
+    model, x = ready("mlp", head_initialiser="zeros")
+    assert not model(x).any()
+
+
+def test_depth_0_is_linear():
+    model, x = ready("mlp", depth=0)
+    np.testing.assert_allclose(model(2.0 * x), 2.0 * model(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "normalisation, over",
+    [("batch", (0, 1, 2)), ("layer", 3), ("instance", (1, 2)), ("group", (1, 2))],
+)
+def test_normalisation_averages_over_what_it_says(normalisation, over):
+    x = 3.0 + jax.random.normal(jax.random.key(0), (4, 5, 6, 8))  # groups of one
+    out = layers.normalisation(normalisation, 8, rngs=nnx.Rngs(0))(x)
+    np.testing.assert_allclose(out.mean(over), 0.0, atol=1e-5)
+    np.testing.assert_allclose(out.std(over), 1.0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"activation": "rleu"}, "`activation`: .* Did you mean `relu`"),
+        ({"activation": jnp.tanh}, "`activation` must be a name"),
+        ({"normalisation": "bacth"}, "`normalisation`: .* Did you mean `batch`"),
+        ({"normalisation": "instance"}, "a vector has none; use 'layer'"),
+        ({"initialiser": "he"}, "`initialiser`: .* Known: glorot_normal"),
+        ({"head_initialiser": "zero"}, "`head_initialiser`: .* mean `zeros`"),
+        ({"dropout": 1.0}, r"`dropout` must lie in \[0, 1\), got 1.0"),
+        ({"dropout": float("nan")}, r"`dropout` must lie in \[0, 1\), got nan"),
+        ({"dropout": "0.1"}, "`dropout` must be a number, got '0.1'"),
+        ({"width": 0}, "`width` must be at least 1, got 0"),
+        ({"width": 2.0}, "`width` must be a whole number, got 2.0"),
+        ({"depth": -1}, "`depth` must be at least 0, got -1"),
+        ({"actvation": "relu"}, "`options`: .* Did you mean `activation`"),
+    ],
+    ids=str,
+)
+def test_wrong_options_are_named(options, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        ready("mlp", **options)
