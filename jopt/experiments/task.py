@@ -57,6 +57,8 @@ class Task:
         metric: What the score is called.
         higher_is_better: Whether a higher score is the better one.
         augment: `augment(rows, random)`: rows of a minibatch, changed by chance.
+        answer: `answer(model, rows)`: what `predict` returns and `judge` gets, where
+            that is not `outputs`: a translation, which is written word by word.
         recipe: How the reference score is reached.
 
     Example:
@@ -77,6 +79,7 @@ class Task:
     higher_is_better: bool
     recipe: Recipe
     augment: Callable[[Rows, np.random.Generator], Rows] | None = None
+    answer: Callable[[Any, Rows], Any] | None = None
 
     def init(self, key: jax.Array) -> tuple[PyTree, PyTree]:
         """The first parameters, and the rest of the model's state.
@@ -152,8 +155,10 @@ class Task:
 
     @ft.cached_property
     def _compiled_outputs(self) -> Callable[[PyTree, PyTree, Rows], Any]:
+        answer = self.answer or self.outputs
+
         def outputs(params: PyTree, rest: PyTree, rows: Rows) -> Any:
-            return self.outputs(self._model(params, rest, training=False), rows)
+            return answer(self._model(params, rest, training=False), rows)
 
         return jax.jit(outputs)
 

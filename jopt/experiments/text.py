@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import functools as ft
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 
 import numpy as np
 
@@ -142,7 +142,7 @@ def padded(rows: Sequence[Sequence[int]], length: int, cut: bool = False) -> np.
     return array
 
 
-def common_length(rows: Iterable[Sequence[int]], share: float = 1.0) -> int:
+def common_length(rows: Iterable[Sized], share: float = 1.0) -> int:
     """The least multiple of 8 that is long enough for a share of the sequences.
 
     Args:

@@ -11,10 +11,16 @@ from typing import Any
 
 from jopt._core.parse import unknown
 from jopt.experiments.task import Task
+from jopt.experiments.tasks import language, polarity, tagging, translation
 from jopt.experiments.tasks.vision import digits
 
 TASKS: dict[str, Callable[..., Task]] = {
     "digits": digits,
+    "names": language.names,
+    "polarity": polarity.polarity,
+    "shakespeare": language.shakespeare,
+    "tagging": tagging.tagging,
+    "translation": translation.translation,
 }
 
 
