@@ -62,16 +62,31 @@ def digits(folder: pathlib.Path | None = None) -> Dataset:
         MissingData: If scikit-learn is not installed.
     """
     del folder
+    bunch = bundled("digits")
+    images = bunch.images[..., None].astype(np.float32)
+    labels = bunch.target.astype(np.int32)
+    return _dataset("digits", 10, _split((images, labels), 360, 360))
+
+
+def bundled(task: str) -> Any:
+    """One of the sets that come with scikit-learn.
+
+    Args:
+        task: Its name there: `load_NAME`.
+
+    Returns:
+        What scikit-learn returns.
+
+    Raises:
+        MissingData: If scikit-learn is not installed.
+    """
     try:
         from sklearn import datasets
     except ImportError:
         raise MissingData(
-            "The task `digits` needs scikit-learn: pip install 'jopt[experiments]'."
+            f"The task `{task}` needs scikit-learn: pip install 'jopt[experiments]'."
         ) from None
-    bunch: Any = datasets.load_digits()
-    images = bunch.images[..., None].astype(np.float32)
-    labels = bunch.target.astype(np.int32)
-    return _dataset("digits", 10, _split((images, labels), 360, 360))
+    return getattr(datasets, f"load_{task}")()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,23 +148,57 @@ def tinyimagenet10(folder: pathlib.Path | None = None) -> Dataset:
     Raises:
         MissingData: If the file, or Pillow, is missing, or the file is another one.
     """
-    content = TINY_IMAGENET.read("tinyimagenet10", folder)
-    images, labels, training = [], [], []
+    x, y, _, training = tiny_imagenet("tinyimagenet10", folder)
+    inside = (x[training], y[training])
+    return _dataset(
+        "tinyimagenet10", 10, [*_split(inside, 500), (x[~training], y[~training])]
+    )
+
+
+def tiny_imagenet(
+    task: str, folder: pathlib.Path | None
+) -> tuple[Array, Array, Array, Array]:
+    """What the archive of ten classes of Tiny ImageNet holds.
+
+    Args:
+        task: What an error names.
+        folder: The data folder.
+
+    Returns:
+        Images of 32x32 pixels in colour; their labels; the corners of the one box of
+        each, left, top, right, bottom, of those pixels; and whether an image is of the
+        training part.
+
+    Raises:
+        MissingData: As `tinyimagenet10`.
+    """
+    content = TINY_IMAGENET.read(task, folder)
+    found, labels, boxes, training = [], [], [], []
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        files = {member.name: member for member in archive.getmembers()}
-
-        def read(name: str) -> bytes:
-            stream = archive.extractfile(files[name])
-            return b"" if stream is None else stream.read()
-
+        read = reader(archive)
         for line in read("boxes.tsv").decode().splitlines()[1:]:
-            name, label, *_ = line.split("\t")
-            images.append(_pixels("tinyimagenet10", name, io.BytesIO(read(name))))
+            name, label, *box = line.split("\t")
+            found.append(pixels(task, name, io.BytesIO(read(name))))
             labels.append(int(label))
+            boxes.append([int(corner) / 2 for corner in box])
             training.append(name.startswith("train/"))
-    x, y, inside = np.stack(images), np.asarray(labels, np.int32), np.asarray(training)
-    parts = _split((x[inside], y[inside]), 500)
-    return _dataset("tinyimagenet10", 10, [*parts, (x[~inside], y[~inside])])
+    return (
+        np.stack(found),
+        np.asarray(labels, np.int32),
+        np.asarray(boxes, np.float32),
+        np.asarray(training),
+    )
+
+
+def reader(archive: tarfile.TarFile) -> Callable[[str], bytes]:
+    """The bytes of a member of an archive, by name."""
+    files = {member.name: member for member in archive.getmembers()}
+
+    def read(name: str) -> bytes:
+        stream = archive.extractfile(files[name])
+        return b"" if stream is None else stream.read()
+
+    return read
 
 
 def images(folder: pathlib.Path | None = None) -> Dataset:
@@ -223,8 +272,28 @@ def _split(pair: Pair, *sizes: int) -> list[Pair]:
     return [(x[rows], y[rows]) for rows in chosen]
 
 
-def _pixels(task: str, name: str, file: IO[bytes]) -> Array:
-    """An image as numbers: RGB, averaged to `SIZE` x `SIZE` pixels."""
+def pixels(
+    task: str,
+    name: str,
+    file: IO[bytes],
+    size: tuple[int, int] = (SIZE, SIZE),
+    mode: str = "RGB",
+) -> Array:
+    """An image as numbers from 0 to 255, averaged to a size.
+
+    Args:
+        task: What an error names.
+        name: The file, which an error names.
+        file: Where it is read from.
+        size: Width and height.
+        mode: `"RGB"`, or `"L"` for grey.
+
+    Returns:
+        An array of height, width and, in colour, 3 channels.
+
+    Raises:
+        MissingData: If Pillow is not installed, or the file is no image.
+    """
     try:
         from PIL import Image
     except ImportError:
@@ -233,7 +302,7 @@ def _pixels(task: str, name: str, file: IO[bytes]) -> Array:
         ) from None
     try:
         with Image.open(file) as image:
-            small = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX)
+            small = image.convert(mode).resize(size, Image.Resampling.BOX)
     except (OSError, ValueError) as error:
         raise MissingData(f"{name} cannot be read as an image: {error}.") from None
     return np.asarray(small, np.float32)
@@ -257,7 +326,7 @@ def _read_classes(folder: pathlib.Path, classes: list[str]) -> Pair:
             raise MissingData(f"{folder / name} holds no {', '.join(SUFFIXES)} file.")
         for path in paths:
             with path.open("rb") as file:
-                found.append(_pixels("images", str(path), file))
+                found.append(pixels("images", str(path), file))
         labels += [label] * len(paths)
     return np.stack(found), np.asarray(labels, np.int32)
 

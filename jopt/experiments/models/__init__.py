@@ -12,11 +12,19 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jopt.experiments.models.convnet import ConvNet as ConvNet
+from jopt.experiments.models.factors import Factors as Factors
 from jopt.experiments.models.mlp import MLP as MLP
+from jopt.experiments.models.resnet import ResNet as ResNet
+from jopt.experiments.models.unet import GridNet as GridNet, UNet as UNet
 
 Shape = tuple[int, ...]
 
-MODELS: dict[str, Callable[..., nnx.Module]] = {"convnet": ConvNet, "mlp": MLP}
+# of rows to logits; the others have inputs or outputs of their own
+MODELS: dict[str, Callable[..., nnx.Module]] = {
+    "convnet": ConvNet,
+    "mlp": MLP,
+    "resnet": ResNet,
+}
 
 
 def functional(
