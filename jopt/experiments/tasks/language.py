@@ -42,11 +42,12 @@ RECIPES = {
         "another split of the same names",
     ),
 }
-SHAKESPEARE = {"body": "transformer", "depth": 4, "heads": 4, "initialiser": "normal"}
+NANOGPT = {"depth": 4, "heads": 4, "initialiser": "normal"}
 
 
 def shakespeare(
     folder: pathlib.Path | None = None,
+    model: str = "transformer",
     context: int = 64,
     quick: bool = False,
     **options: Any,
@@ -58,25 +59,29 @@ def shakespeare(
 
     Args:
         folder: The data folder.
+        model: `"transformer"`, of nanoGPT's sizes for a CPU; `"rnn"`, `"lstm"` or
+            `"gru"`.
         context: How many characters are seen at most.
         quick: Whether to train a small model on a part of the text for 100 steps.
-        options: Those of `SequenceModel`; the default is a Transformer of nanoGPT's
-            sizes for a CPU.
+        options: Those of `SequenceModel`.
     """
     whole = TINY_SHAKESPEARE.read("shakespeare", folder).decode("utf-8")
     recipe = RECIPES["shakespeare"]
     if quick:
         whole, context = whole[:60_000], min(context, 32)
         recipe = Recipe("adamw(5e-3)", steps=100, batch_size=12)
-        options = {"depth": 1, "heads": 2, "width": 32} | options
-    tied = {"tied": True} | SHAKESPEARE | options
-    if tied["body"] == "transformer":
-        tied = {"length": context} | tied
-    return running_text("shakespeare", whole, context, recipe, tied)
+        options = {"depth": 1, "width": 32} | options
+    if model == "transformer":
+        options = {"length": context} | NANOGPT | options
+    options = {"body": model, "tied": True} | options
+    return running_text("shakespeare", whole, context, recipe, options)
 
 
 def names(
-    folder: pathlib.Path | None = None, quick: bool = False, **options: Any
+    folder: pathlib.Path | None = None,
+    model: str = "gru",
+    quick: bool = False,
+    **options: Any,
 ) -> Task:
     """First names, of 32,033 kinds, letter by letter; the end counts as a letter.
 
@@ -84,8 +89,9 @@ def names(
 
     Args:
         folder: The data folder.
+        model: `"rnn"`, `"lstm"`, `"gru"` or `"transformer"`.
         quick: Whether to train a small model on a tenth of the names for 100 steps.
-        options: Those of `SequenceModel`; the default is a GRU of 128 units.
+        options: Those of `SequenceModel`.
     """
     whole = NAMES.read("names", folder).decode("utf-8").split()
     recipe = RECIPES["names"]
@@ -93,7 +99,7 @@ def names(
         whole = whole[::10]
         recipe = Recipe("adamw(1e-2)", steps=100, batch_size=64)
         options = {"width": 32} | options
-    return lines("names", whole, recipe, {"body": "gru"} | options)
+    return lines("names", whole, recipe, {"body": model} | options)
 
 
 def running_text(

@@ -10,7 +10,8 @@ from jopt.experiments import text
 from jopt.experiments.data import Original
 from jopt.experiments.models import cross_entropy
 from jopt.experiments.models.sequences import SequenceModel
-from jopt.experiments.task import Recipe, Rows, Task
+from jopt.experiments.task import Recipe, Task
+from jopt.experiments.tasks import scores
 
 RT_POLARITY = Original(
     "text/rt_polarity.tsv.gz",
@@ -34,7 +35,7 @@ RECIPES = {
 
 def polarity(
     folder: pathlib.Path | None = None,
-    body: str = "bag",
+    model: str = "bag",
     quick: bool = False,
     **options: Any,
 ) -> Task:
@@ -45,7 +46,7 @@ def polarity(
 
     Args:
         folder: The data folder.
-        body: `"bag"`, the mean of the words' embeddings; or `"rnn"`, `"lstm"`, `"gru"`
+        model: `"bag"`, the mean of the words' embeddings; or `"rnn"`, `"lstm"`, `"gru"`
             or `"transformer"`, the mean of what they make of them.
         quick: Whether to train a small model on a part of the sentences for 60 steps.
         options: Those of `SequenceModel`.
@@ -58,7 +59,7 @@ def polarity(
         recipe = Recipe("adamw(1e-2)", steps=60, batch_size=64)
         options = {"width": 32} | options
     options = {"dropout": 0.5} | options
-    return judged("polarity", rows, recipe, {"body": body} | options)
+    return judged("polarity", rows, recipe, {"body": model} | options)
 
 
 def judged(
@@ -94,13 +95,8 @@ def judged(
         ),
         outputs=lambda model, rows: model(rows["x"]),
         loss=lambda logits, rows: cross_entropy(logits, rows["y"]),
-        judge=accuracy,
+        judge=lambda logits, rows: scores.accuracy(logits, rows["y"]),
         metric="accuracy",
         higher_is_better=True,
         recipe=recipe,
     )
-
-
-def accuracy(logits: np.ndarray, rows: Rows) -> float:
-    """The share of rows whose label has the largest logit."""
-    return float((logits.argmax(-1) == rows["y"]).mean())

@@ -54,7 +54,7 @@ RECIPES = {
 
 def tagging(
     folder: pathlib.Path | None = None,
-    body: str = "lstm",
+    model: str = "lstm",
     quick: bool = False,
     **options: Any,
 ) -> Task:
@@ -65,7 +65,7 @@ def tagging(
 
     Args:
         folder: The data folder.
-        body: `"rnn"`, `"lstm"`, `"gru"`, each in both directions, or `"transformer"`.
+        model: `"rnn"`, `"lstm"`, `"gru"`, each in both directions, or `"transformer"`.
         quick: Whether to train a small model on a part of the sentences for 60 steps.
         options: Those of `SequenceModel`.
     """
@@ -76,9 +76,9 @@ def tagging(
         recipe = Recipe("adamw(1e-2)", steps=60, batch_size=32)
         options = {"width": 32} | options
     options = {"dropout": 0.3} | options
-    if body == "transformer":
+    if model == "transformer":
         options = {"length": LENGTH} | options
-    return tagged("tagging", parts, recipe, {"body": body} | options)
+    return tagged("tagging", parts, recipe, {"body": model} | options)
 
 
 def sentences(file: Original, folder: pathlib.Path | None) -> list[Sentence]:
