@@ -15,11 +15,13 @@ from jopt.experiments.models.transformer import sinusoids, Transformer, Translat
 from jopt.experiments.text import BOS, EOS, PAD
 
 BODIES = ["rnn", "lstm", "gru", "transformer"]
-SMALL = {"width": 8, "dropout": 0.0}
+SMALL = {"width": 8, "depth": 1}
 
 
 def model(body, **options):
-    return SequenceModel(9, 5, rngs=nnx.Rngs(0), body=body, **SMALL | options)
+    if body != "bag":
+        options = SMALL | options
+    return SequenceModel(9, 5, rngs=nnx.Rngs(0), body=body, **{"width": 8} | options)
 
 
 @pytest.fixture
@@ -39,8 +41,17 @@ def changed_at_4(symbols):
     return changed
 
 
-def longer(symbols):
-    return np.pad(symbols, ((0, 0), (0, 3)), constant_values=PAD)
+def with_padding(symbols):
+    """Two places of padding at the end of each row, and a row of nothing else."""
+    return np.pad(symbols[:, :4], ((0, 1), (0, 2)), constant_values=PAD)
+
+
+def marked(one):
+    """The same model, with another embedding of what is no symbol."""
+    for path, leaf in nnx.to_flat_state(nnx.state(one, nnx.Param)):
+        if path[-1] == "embedding":
+            leaf[...] = leaf[...].at[PAD].set(9.0)
+    return one
 
 
 @pytest.mark.parametrize("body", BODIES)
@@ -60,22 +71,23 @@ def test_a_tagger_sees_what_comes_later(body, symbols):
 
 @pytest.mark.parametrize("body", BODIES)
 def test_padding_does_not_matter(body, symbols):
-    one = model(body)
-    found = run(one, longer(symbols))[:, :6]
-    np.testing.assert_allclose(found, run(one, symbols), atol=1e-6)
+    tagger, rows = model(body), with_padding(symbols)[:3]
+    before = run(tagger, rows)[:, :4]
+    np.testing.assert_array_equal(run(marked(tagger), rows)[:, :4], before)
 
 
 @pytest.mark.parametrize("body", ["bag", "gru", "transformer"])
 def test_padding_does_not_matter_to_the_mean(body, symbols):
-    one = model(body, pooled=True)
-    found = run(one, longer(symbols))
-    assert found.shape == (3, 5)
-    np.testing.assert_allclose(found, run(one, symbols), atol=1e-6)
+    one, rows = model(body, pooled=True), with_padding(symbols)
+    before = run(one, rows)
+    assert before.shape == (4, 5) and jnp.isfinite(before).all()
+    np.testing.assert_array_equal(run(marked(one), rows)[:3], before[:3])
 
 
-@pytest.mark.parametrize("body", ["bag", "gru", "transformer"])
-def test_a_row_of_padding_is_finite(body):
-    assert jnp.isfinite(run(model(body, pooled=True), np.full((2, 6), PAD))).all()
+def test_a_longer_row_says_the_same_of_its_symbols(symbols):
+    one = model("gru")
+    longer = np.pad(symbols, ((0, 0), (0, 3)), constant_values=PAD)
+    np.testing.assert_allclose(run(one, longer)[:, :6], run(one, symbols), atol=1e-6)
 
 
 def test_both_directions_share_the_width():
@@ -102,25 +114,24 @@ def test_tied_logits_use_the_embeddings(symbols):
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("body", "options"),
     [
-        {"normalisation": "none"},
-        {"normalisation": "rms"},
-        {"initialiser": "glorot_uniform"},
-        {"depth": 3},
+        ("transformer", {"normalisation": "rms"}),
+        ("transformer", {"positions": "sinusoidal"}),
+        ("gru", {"activation": "elu"}),
+        ("gru", {"initialiser": "glorot_uniform"}),
+        ("gru", {"depth": 2}),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("body", ["gru", "transformer"])
 def test_options_change_what_is_said(body, options, symbols):
-    plain = run(model(body, normalisation="layer"), symbols)
-    changed = run(model(body, **{"normalisation": "layer"} | options), symbols)
+    changed = run(model(body, **options), symbols)
     assert jnp.isfinite(changed).all()
-    assert not np.array_equal(changed, plain)
+    assert not np.allclose(changed, run(model(body), symbols), rtol=1e-3)
 
 
 def test_dropout_only_in_training(symbols):
-    one = model("transformer", dropout=0.5)
+    one = model("bag", dropout=0.5)
     one.eval()
     np.testing.assert_array_equal(run(one, symbols), run(one, symbols))
     one.train()
@@ -187,8 +198,12 @@ def fitted(one, loss, batches, rate):
     return nnx.merge(graph, jax.jit(whole)(params, batches))
 
 
-@ft.cache
 def reverser():
+    return nnx.merge(*learned())
+
+
+@ft.cache
+def learned():
     """A model that has learned to write strings of three to six letters backwards."""
     one = Translator((12, 12), rngs=nnx.Rngs(0), width=32, depth=1, length=9)
 
@@ -200,7 +215,8 @@ def reverser():
         return masked_cross_entropy(logits, target)
 
     steps = [strings(seed, 64) for seed in range(300)]
-    return fitted(one, loss, jax.tree.map(lambda *rows: np.stack(rows), *steps), 1e-2)
+    batches = jax.tree.map(lambda *rows: np.stack(rows), *steps)
+    return nnx.split(fitted(one, loss, batches, 1e-2))
 
 
 @ft.partial(nnx.jit, static_argnums=2)
@@ -219,17 +235,17 @@ def strings(seed, rows):
 
 
 def test_the_transformer_learns_to_reverse_a_string():
-    source, target = strings(10_000, 200)
-    written = write(reverser(), source, 8)
-    assert (np.asarray(written) == target).all(1).mean() > 0.99
+    source, target = strings(10_000, 64)
+    assert (np.asarray(write(reverser(), source, 8)) == target).all(1).mean() > 0.98
 
 
 def test_greedy_is_the_argmax_step_by_step():
-    one, (source, _) = reverser(), strings(20_000, 8)
+    one, (source, _) = reverser(), strings(20_000, 64)
     source[:, 0] = 3  # unknown: not what it was trained on
+    source[-1] = PAD  # nothing to write
     written = write(one, source, 8)
     logits = nnx.jit(lambda one, *rows: one(*rows))
-    last, done = np.full((8, 9), PAD), np.zeros(8, bool)
+    last, done = np.full((64, 9), PAD), source[:, 0] == PAD
     last[:, 0] = BOS
     for at in range(8):
         best = np.where(done, PAD, logits(one, source, last)[:, at].argmax(-1))
@@ -238,14 +254,13 @@ def test_greedy_is_the_argmax_step_by_step():
         last[:, at + 1] = best
 
 
-def test_greedy_is_the_same_beside_a_longer_source():
-    one, (source, _) = reverser(), strings(30_000, 4)
-    alone = write(one, jnp.asarray(source[:1, : (source[0] != PAD).sum()]), 8)
-    np.testing.assert_array_equal(write(one, source, 8)[0], alone[0])
-
-
-def test_nothing_is_written_for_a_row_of_padding():
-    assert (write(reverser(), np.full((2, 8), PAD), 8) == PAD).all()
+def test_padding_of_the_source_does_not_change_what_is_written():
+    source, _ = strings(30_000, 64)
+    one = reverser()
+    before = write(one, source, 8)
+    table = one.source.embedding  # not the target's, which makes the logits
+    table[...] = table[...].at[PAD].set(9.0)
+    np.testing.assert_array_equal(write(one, source, 8), before)
 
 
 def test_the_lstm_recalls_the_first_symbol():

@@ -176,6 +176,12 @@ def counting():
     return parts, translation.translated("count", parts, recipe, options, length=8)
 
 
+def test_who_knows_nothing_translates_badly(counting):
+    _, task = counting
+    assert task.score(*task.init(jax.random.key(0)), "test") < 20.0
+
+
+@pytest.mark.slow
 def test_numbers_are_translated(counting):
     _, task = counting
     params, rest, _ = trained(task)

@@ -62,7 +62,7 @@ def translation(
     Args:
         folder: The data folder.
         source: The language to translate from: `"de"` or `"en"`; into the other one.
-        quick: Whether to train a small model on a part of the pairs for 40 steps.
+        quick: Whether to train a small model on a part of the pairs for 150 steps.
         options: Those of `Translator`.
     """
     target = named("source", source, {"de": "en", "en": "de"})
@@ -75,7 +75,7 @@ def translation(
         parts = {"train": parts["train"][:2000]} | {
             part: parts[part][:64] for part in ("valid", "test")
         }
-        recipe = Recipe("adamw(5e-3)", steps=40, batch_size=32)
+        recipe = Recipe("adamw(5e-3)", steps=150, batch_size=32)
         options = {"width": 32, "depth": 1} | options
     return translated("translation", parts, recipe, options)
 
