@@ -101,7 +101,12 @@ def test_training_step_with_nnx_optimizer():
 MODELS = {
     "mlp": (models.MLP, (6,)),
     "convnet": (models.ConvNet, (8, 8, 2)),
+    "resnet": (models.ResNet, (8, 8, 2)),
+    "unet": (models.UNet, (8, 8, 2)),
+    "gridnet": (models.GridNet, (16, 8, 2)),
+    "factors": (models.Factors, (5, 7)),
 }
+SHAPED = {"resnet": (3,), "unet": (8, 8, 3), "gridnet": (2, 1, 3), "factors": ()}
 ROWS = [
     *(("mlp", {"activation": name}) for name in layers.ACTIVATIONS),
     *(("mlp", {"initialiser": name}) for name in layers.INITIALISERS),
@@ -131,7 +136,7 @@ def test_every_option_trains(name, options):
     assert any(bool(leaf.any()) for leaf in leaves)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ("mlp", "convnet"))
 def test_dropout_is_for_training_alone(name):
     model, x = ready(name, dropout=0.5)
     model.train()
@@ -140,7 +145,7 @@ def test_dropout_is_for_training_alone(name):
     np.testing.assert_array_equal(model(x), model(x))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ("mlp", "convnet"))
 def test_batch_averages_are_learnt_in_training_alone(name):
     model, x = ready(name, normalisation="batch")
 
@@ -199,3 +204,65 @@ def test_normalisation_averages_over_what_it_says(normalisation, over):
 def test_wrong_options_are_named(options, words):
     with pytest.raises((TypeError, ValueError), match=words):
         ready("mlp", **options)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "tanh"])
+@pytest.mark.parametrize("normalisation", layers.NORMALISATIONS)
+@pytest.mark.parametrize("name", SHAPED)
+def test_other_models_take_the_options_too(name, normalisation, activation):
+    make, shape = MODELS[name]
+    options = {"activation": activation, "initialiser": "orthogonal", "dropout": 0.2}
+    options |= {"normalisation": normalisation, "head_initialiser": "zeros"}
+    x = jnp.zeros((5, *shape))
+    if name == "factors":
+        x = jnp.zeros((5, 2), jnp.int32)
+        options |= {"depth": 1, "width": 4}
+        if normalisation == "instance":
+            options["normalisation"] = "none"
+    else:
+        options["width"] = 4
+
+    def run():
+        kinds = {} if name == "factors" else {"classes": 3}
+        return make(shape, **kinds, rngs=nnx.Rngs(0), **options)(x)
+
+    assert jax.eval_shape(run).shape == (5, *SHAPED[name])
+
+
+@pytest.mark.parametrize("depth", [8, 14])
+def test_depth_of_a_resnet_is_its_layers_with_weights(depth):
+    def make():
+        return models.ResNet((8, 8, 3), 10, rngs=nnx.Rngs(0), width=4, depth=depth)
+
+    state = nnx.to_pure_dict(nnx.state(nnx.eval_shape(make), nnx.Param))
+    flat = jax.tree_util.tree_leaves_with_path(state)
+    kernels = [p for p, leaf in flat if "kernel" in str(p[-1])]
+    inside = [path for path in kernels if "shortcut" not in str(path)]
+    assert len(inside) == depth
+
+
+def test_factors_by_hand():
+    model = models.Factors((2, 3), rngs=nnx.Rngs(0), width=2, mean=3.0)
+    model.users[...] = jnp.array([[1.0, 2.0], [0.0, 1.0]])
+    model.items[...] = jnp.array([[1.0, 1.0], [2.0, 0.0], [0.0, -1.0]])
+    model.users_bias[...] = jnp.array([0.5, 0.0])
+    model.items_bias[...] = jnp.array([0.0, 0.0, 0.25])
+    found = model(jnp.array([[0, 0], [0, 1], [1, 2]]))
+    np.testing.assert_allclose(found, [6.5, 5.5, 2.25])
+
+
+@pytest.mark.parametrize(
+    "make, options, words",
+    [
+        (models.ResNet, {"depth": 9}, "`depth` must be 8, 14, 20, 26"),
+        (models.ResNet, {"shape": (3, 9, 1)}, "at least 4x4 pixels"),
+        (models.UNet, {"shape": (6, 8, 1)}, "multiples of 4, got .* Crop"),
+        (models.GridNet, {"depth": 0}, "`depth` must be at least 1"),
+        (models.Factors, {"classes": 2}, "`classes` must be 1"),
+    ],
+    ids=str,
+)
+def test_wrong_options_of_other_models(make, options, words):
+    known = {"shape": (8, 8, 1), "classes": 1} | options
+    with pytest.raises(ValueError, match=words):
+        make(rngs=nnx.Rngs(0), **known)

@@ -29,14 +29,14 @@ MOST = 40  # boxes of an image that are kept, of at most 30
 TYPICAL = 12.0  # boxes of an image: what losses of an image are divided by
 RECIPES = {
     "bccd": Recipe(
-        "adamw(cosine_decay_schedule(3e-3, 300))",
-        steps=300,
+        "adamw(cosine_decay_schedule(3e-3, 200))",
+        steps=200,
         batch_size=16,
         published="none with this small a network",
     ),
     "tinyimagenet10_boxes": Recipe(
-        "adamw(cosine_decay_schedule(1e-3, 500), weight_decay=0.05)",
-        steps=500,
+        "adamw(cosine_decay_schedule(1e-3, 400), weight_decay=0.05)",
+        steps=400,
         batch_size=64,
         published="none on these ten classes",
     ),
@@ -59,11 +59,8 @@ def bccd(
         three kinds.
     """
     parts = _photographs(BCCD.read("bccd", folder), quick)
-    flat = parts["train"]["x"].reshape(-1, 3)
-    mean, spread = flat.mean(0), flat.std(0)
-    parts = {
-        part: {**held, "x": (held["x"] - mean) / spread} for part, held in parts.items()
-    }
+    scale = kinds.Scale.of(parts["train"]["x"].reshape(-1, 3))
+    parts = {part: {**held, "x": scale(held["x"])} for part, held in parts.items()}
     options = {"normalisation": "batch", **options}
     task = Task(
         name="bccd",
@@ -105,10 +102,9 @@ def tinyimagenet10_boxes(
     inside = {name: a[training] for name, a in rows.items()}
     parts = kinds.shares("tinyimagenet10_boxes", inside, 500, 0)
     parts["test"] = {name: a[~training] for name, a in rows.items()}
-    flat = parts["train"]["x"].reshape(-1, 3)
-    mean, spread = flat.mean(0), flat.std(0)
+    scale = kinds.Scale.of(parts["train"]["x"].reshape(-1, 3))
     for held in parts.values():
-        held["x"] = (held["x"] - mean) / spread
+        held["x"] = scale(held["x"])
 
     def loss(said: jax.Array, rows: Rows) -> jax.Array:
         where = smooth_l1_loss(said[:, :4], rows["box"], beta=1 / 9).sum(-1)

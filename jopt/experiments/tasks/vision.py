@@ -19,8 +19,8 @@ RECIPES = {
         published="none on this split",
     ),
     "tinyimagenet10": Recipe(
-        "adamw(cosine_decay_schedule(2e-3, 700), weight_decay=0.05)",
-        steps=700,
+        "adamw(cosine_decay_schedule(2e-3, 600), weight_decay=0.05)",
+        steps=600,
         batch_size=64,
         published="none on these ten classes",
     ),
