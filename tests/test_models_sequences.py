@@ -162,6 +162,11 @@ def test_wrong_options_are_named(options, message):
         model(**options)
 
 
+def test_logits_can_start_at_zero(symbols):
+    one = model("bag", head_initialiser="zeros")
+    assert (run(one, symbols) == 0.0).all()
+
+
 def test_input_longer_than_the_positions():
     one = Transformer(8, rngs=nnx.Rngs(0), depth=1, length=4)
     with pytest.raises(ValueError, match="at least that of the input, 5, got 4"):

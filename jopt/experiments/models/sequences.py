@@ -7,7 +7,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jopt.experiments.models.layers import counted, dropout, named, Style
+from jopt.experiments.models.layers import (
+    counted,
+    dropout,
+    initialiser,
+    named,
+    Style,
+)
 from jopt.experiments.models.recurrent import CELLS, Recurrent
 from jopt.experiments.models.transformer import Transformer
 from jopt.experiments.text import PAD
@@ -31,6 +37,7 @@ class SequenceModel(nnx.Module):
         causal: Whether a place sees only those before it and itself.
         tied: Whether the logits are products with the embeddings.
         width: Features of a place.
+        head_initialiser: The initialiser of the logits' weights, if they are not tied.
         options: Those of `Recurrent` or `Transformer`.
 
     Raises:
@@ -54,6 +61,7 @@ class SequenceModel(nnx.Module):
         causal: bool = False,
         tied: bool = False,
         width: int = 128,
+        head_initialiser: str = "lecun_normal",
         **options: Any,
     ):
         made = _body(body, counted("width", width), causal, options, rngs)
@@ -69,7 +77,8 @@ class SequenceModel(nnx.Module):
             table = nnx.Embed(count, width, embedding_init=start, rngs=rngs)
             setattr(self, f"embed{number}", table)
         if not tied:
-            self.head = nnx.Linear(width, outputs, rngs=rngs)
+            first = initialiser(head_initialiser, "head_initialiser")
+            self.head = nnx.Linear(width, outputs, kernel_init=first, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Logits of symbols `[rows, places]`, or `[rows, places, features]`."""

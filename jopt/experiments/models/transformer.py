@@ -13,6 +13,7 @@ from jopt.experiments.models.layers import (
     dropout,
     identity,
     Initialiser,
+    initialiser,
     Layer,
     named,
     Style,
@@ -264,6 +265,7 @@ class Translator(nnx.Module):
         width: Features of a place.
         depth: Blocks of the encoder, and of the decoder.
         tied: Whether the logits are products with the embeddings of the target.
+        head_initialiser: The initialiser of their weights, if they are not.
         options: Those of `Transformer`: `heads`, `length`, `positions`, the style.
 
     Raises:
@@ -285,6 +287,7 @@ class Translator(nnx.Module):
         width: int = 128,
         depth: int = 2,
         tied: bool = True,
+        head_initialiser: str = "lecun_normal",
         **options: Any,
     ):
         spread = nnx.initializers.normal(SPREAD)
@@ -298,7 +301,8 @@ class Translator(nnx.Module):
         )
         self.tied = tied
         if not tied:
-            self.head = nnx.Linear(width, symbols[1], rngs=rngs)
+            first = initialiser(head_initialiser, "head_initialiser")
+            self.head = nnx.Linear(width, symbols[1], kernel_init=first, rngs=rngs)
 
     def encode(self, source: jax.Array) -> tuple[jax.Array, jax.Array]:
         """What the decoder looks at, and where there is something."""
