@@ -12,16 +12,18 @@ import jopt
 from jopt.experiments import data
 from jopt.experiments.tasks import (
     detection,
+    imbalanced,
     kinds,
     load,
     ratings,
     scores,
+    segmentation,
     series,
+    tabular,
     TASKS,
     vision,
 )
 from jopt.experiments.tasks.grid import Grid
-from jopt.experiments.tasks.segmentation import mirrored_and_turned
 from jopt.experiments.training import train
 from tests import task_files as files
 
@@ -179,9 +181,10 @@ def test_wrong_names_are_told(name, options, words):
 
 
 def test_every_recipe_can_be_parsed():
-    made = [*vision.RECIPES.values(), *detection.RECIPES.values(), ratings.RECIPE]
-    for recipe in [*made, *series.RECIPES.values()]:
-        jopt.parse(recipe.optimizer)
+    many = (vision, detection, series, tabular)
+    made = [recipe for module in many for recipe in module.RECIPES.values()]
+    for recipe in [*made, ratings.RECIPE, imbalanced.RECIPE, segmentation.RECIPE]:
+        assert str(recipe.steps) in repr(jopt.parse(recipe.optimizer))
 
 
 # -- the rest of a model's state
@@ -283,7 +286,7 @@ def test_turned_tiles_keep_their_labels():
     rows = {"x": y[..., None].astype(np.float32), "y": y}
     seen = set()
     for seed in range(60):
-        out = mirrored_and_turned(rows, np.random.default_rng(seed))
+        out = segmentation.mirrored_and_turned(rows, np.random.default_rng(seed))
         np.testing.assert_array_equal(out["x"][..., 0], out["y"])
         seen.add(out["y"].tobytes())
     assert len(seen) == 8
@@ -370,3 +373,13 @@ def test_the_page_has_a_row_for_each_task():
 
     rows = rows_of(PAGE.read_text(encoding="utf-8"))
     assert set(rows) == set(TASKS) - set(OWN)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FREE)
+def test_the_reference_score_is_reached(name):
+    from benchmarks.tasks import measure
+
+    found = measure(name, seeds=3)
+    known = found.task.recipe.score
+    np.testing.assert_allclose(np.mean(found.scores), known, rtol=0.03)

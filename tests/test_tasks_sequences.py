@@ -4,6 +4,7 @@ import functools as ft
 import gzip
 import hashlib
 import os
+import re
 
 import jax
 import numpy as np
@@ -212,6 +213,13 @@ def test_training_rows_that_are_too_long_are_left_out():
     task = translation.translated("t", parts, RECIPE, {}, length=8, min_count=1)
     shapes = {part: rows["x"].shape for part, rows in task.parts.items()}
     assert shapes == {"train": (1, 8), "valid": (1, 24), "test": (1, 24)}
+
+
+@pytest.mark.parametrize("module", [language, polarity, tagging, translation])
+def test_the_schedule_of_a_recipe_is_as_long_as_its_run(module):
+    for recipe in module.RECIPES.values():
+        said = repr(jopt.parse(recipe.optimizer))
+        assert re.search(rf"decay_steps={recipe.steps}\b", said)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,6 +18,8 @@ RECIPE = Recipe(
     "adamw(cosine_decay_schedule(3e-3, 300))",
     steps=300,
     batch_size=64,
+    score=0.9065,
+    minutes=0.02,
     published="none on this split",
 )
 LOSSES = {

@@ -27,6 +27,8 @@ RECIPES = {
         "adamw(warmup_cosine_decay_schedule(0.0, 1e-2, 50, 200), weight_decay=0.1)",
         steps=200,
         batch_size=64,
+        score=0.7638,
+        minutes=0.04,
         published="0.761 without and 0.815 with pretrained embeddings: convolutional "
         "networks of Kim, arXiv:1408.5882, Table 2, cross-validation in ten parts",
     )

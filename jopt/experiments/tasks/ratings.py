@@ -26,6 +26,8 @@ RECIPE = Recipe(
     "adamw(cosine_decay_schedule(3e-3, 3000), weight_decay=0.1)",
     steps=3000,
     batch_size=256,
+    score=0.9376,
+    minutes=0.06,
     published="0.934 (SVD), 0.944 (biases alone): Surprise, five folds",
 )
 LOWEST, HIGHEST = 1.0, 5.0

@@ -24,6 +24,8 @@ RECIPE = Recipe(
     "adamw(cosine_decay_schedule(3e-3, 250))",
     steps=250,
     batch_size=16,
+    score=0.0987,
+    minutes=0.9,
     published="0.0611 (U-net, of other images: the hidden test part, at full size; "
     "Ronneberger et al., MICCAI 2015, Table 1)",
 )

@@ -35,6 +35,8 @@ RECIPES = {
         "adam(cosine_decay_schedule(5e-3, 2000))",
         steps=2000,
         batch_size=32,
+        score=0.372,
+        minutes=0.05,
         published="0.374 (NLinear, window 336; the last value: 1.295; Zeng et al., "
         "AAAI 2023, Table 2)",
     ),
@@ -42,6 +44,8 @@ RECIPES = {
         "adamw(cosine_decay_schedule(3e-3, 2000), weight_decay=0.01)",
         steps=2000,
         batch_size=32,
+        score=0.04135,
+        minutes=0.06,
         published="none on this test part",
     ),
 }

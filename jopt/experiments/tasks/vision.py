@@ -16,6 +16,8 @@ RECIPES = {
         "adamw(cosine_decay_schedule(3e-3, 600))",
         steps=600,
         batch_size=64,
+        score=0.9833,
+        minutes=0.03,
         published="none on this split",
     ),
     "tinyimagenet10": Recipe(
