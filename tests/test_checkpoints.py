@@ -1,9 +1,13 @@
 """Checkpoints come back whole, bit for bit, or are told to be broken."""
 
+import errno
+import itertools
 import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -142,6 +146,44 @@ def test_a_link_is_no_checkpoint(folder, tmp_path):
         checkpoints.restore(folder, tree(), step=2)
 
 
+def test_a_file_may_not_lie_elsewhere(folder, tmp_path):
+    arrays = folder / "step-0000000002" / "arrays"
+    os.rename(arrays, tmp_path / "elsewhere")
+    arrays.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CorruptCheckpointError, match=r"lies elsewhere|is missing"):
+        checkpoints.restore(folder, tree(), step=2)
+
+
+def test_a_file_that_was_not_written_is_found(folder):
+    (folder / "step-0000000002" / "arrays" / "more").touch()
+    with pytest.raises(CorruptCheckpointError, match="more is not of it"):
+        checkpoints.restore(folder, tree(), step=2)
+
+
+def test_what_is_not_named_as_a_step_is_none(folder):
+    for name in ("step-7", "step-1e3", "step-00000000071", "007", ".tmp-7", "step-"):
+        (folder / name).mkdir()
+    assert checkpoints.steps_in(folder) == [1, 2]
+
+
+def test_a_relative_folder_is_found_from_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Checkpoints("run") as kept:
+        (tmp_path / "other").mkdir()
+        monkeypatch.chdir(tmp_path / "other")
+        kept.save(1, {"a": jnp.zeros(1)})
+    assert checkpoints.steps_in(tmp_path / "run") == [1]
+
+
+def test_a_folder_that_may_not_be_read_is_no_empty_one(folder, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(pathlib.Path, "iterdir", refuse)
+    with pytest.raises(PermissionError, match="Permission denied"):
+        checkpoints.restore(folder, tree())
+
+
 def test_if_no_step_is_whole_nothing_comes_back(folder):
     for step in (1, 2):
         (folder / f"step-000000000{step}" / "manifest.json").unlink()
@@ -193,22 +235,18 @@ def interrupted(monkeypatch, at, error):
     return system
 
 
-def calls_of_a_save(folder):
-    with pytest.MonkeyPatch.context() as patch, Checkpoints(folder) as kept:
-        system = interrupted(patch, -1, None)
-        kept.save(9, tree(9))
-        return system.count
-
-
-def test_an_end_at_any_call_loses_no_step_and_leaves_nothing(folder, tmp_path):
-    last = calls_of_a_save(shutil.copytree(folder, tmp_path / "first"))
-    assert last > 15
-    for at in range(1, last + 1):
+def test_an_end_at_any_call_loses_no_step_and_leaves_nothing(folder):
+    for at in itertools.count(1):  # how many calls there are is not always the same
         kept = Checkpoints(folder)
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-            interrupted(patch, at, Killed())
-            kept.save(3, tree(3))
-        kept.close()  # as the system does
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                interrupted(patch, at, Killed())
+                kept.save(3, tree(3))
+            break
+        except Killed:
+            pass
+        finally:
+            kept.close()  # as the system does
         with Checkpoints(folder) as after:
             assert not list(folder.glob(".tmp*"))
             found = after.restore(tree())
@@ -216,22 +254,67 @@ def test_an_end_at_any_call_loses_no_step_and_leaves_nothing(folder, tmp_path):
             assert found.step in (2, 3)
             if found.step == 3:
                 shutil.rmtree(folder / "step-0000000003")
+    assert at > 15
 
 
-@pytest.mark.parametrize("at", [1, 5, 12])
-def test_a_full_disk_keeps_the_step_before_and_cleans_up(folder, monkeypatch, at):
+@pytest.mark.parametrize("at", range(1, 14))
+def test_a_disk_that_fails_keeps_the_step_before_and_cleans_up(folder, monkeypatch, at):
+    number = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT)[at % 4]
     with Checkpoints(folder) as kept:
         with monkeypatch.context() as patch:
-            interrupted(patch, at, OSError(28, "No space left on device"))
-            with pytest.raises(SaveFailedError, match=r"No space.*step 2 is as it was"):
+            interrupted(patch, at, OSError(number, os.strerror(number)))
+            says = rf"{os.strerror(number)}.*step 2 is as it was"
+            with pytest.raises(SaveFailedError, match=says):
                 kept.save(3, tree(3))
         assert not list(folder.glob(".tmp*"))
         assert_same(kept.restore(tree()).tree, tree(2))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what was synced")
+def test_all_is_on_the_disk_before_the_step_is_there_and_then_its_name(
+    tmp_path, monkeypatch
+):
+    events = []
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(os, name)
+
+        def fsync(self, handle):
+            os.fsync(handle)
+            events.append(pathlib.Path(os.readlink(f"/proc/self/fd/{handle}")))
+
+        def rename(self, old, new):
+            written = {p.relative_to(old) for p in [old, *pathlib.Path(old).rglob("*")]}
+            synced = {p.relative_to(old) for p in events if p.is_relative_to(old)}
+            events[:] = [written - synced]
+            os.rename(old, new)
+
+    with Checkpoints(tmp_path) as kept:
+        monkeypatch.setattr(checkpoints, "os", Watched())
+        kept.save(3, tree(3))
+        monkeypatch.undo()
+    assert events == [set(), tmp_path]  # nothing was left to sync; then the folder is
+
+
 def test_a_second_writer_is_refused(folder):
     with Checkpoints(folder), pytest.raises(RunInUseError, match=f"{os.getpid()}"):
         Checkpoints(folder)
+
+
+def test_a_writer_of_another_process_is_refused_until_it_ends(folder):
+    code = (
+        "import fcntl, sys, time; lock = open(sys.argv[1], 'r+'); "
+        "fcntl.flock(lock, fcntl.LOCK_EX); print('ready', flush=True); time.sleep(60)"
+    )
+    words = [sys.executable, "-S", "-c", code, str(folder / "lock")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline()
+        with pytest.raises(RunInUseError):
+            Checkpoints(folder)
+        other.kill()
+        other.wait()
+        Checkpoints(folder).close()
 
 
 def test_a_closed_folder_can_be_opened_again(folder):

@@ -46,6 +46,7 @@ LAYERS = (
     "tune",
     "interop",
     "testing",
+    "release",
     "experiments",
     "states",
     "__init__",

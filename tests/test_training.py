@@ -175,7 +175,11 @@ def test_a_request_to_end_is_met_after_the_work_under_way(tmp_path, whole, where
     assert same(after, whole)
 
 
-@pytest.mark.slow
+SOAK = int(os.environ.get("JOPT_SOAK", "100000"))  # at night: 1000000
+KILLS = int(os.environ.get("JOPT_KILLS", "20"))
+
+
+@pytest.mark.slow  # at night: JOPT_KILLS=200
 def test_a_run_killed_twenty_times_ends_as_one_that_never_was(tmp_path):
     def begin(folder):
         command = [sys.executable, "-m", "tests.training_run", str(tmp_path / folder)]
@@ -183,7 +187,7 @@ def test_a_run_killed_twenty_times_ends_as_one_that_never_was(tmp_path):
 
     kills, acknowledged = 0, 0
     random = np.random.default_rng(0)
-    while kills < 20:
+    while kills < KILLS:
         with begin("killed") as process:
             ready = process.stdout.readline()
             assert int(ready) >= acknowledged  # no step that was saved is lost
@@ -361,6 +365,50 @@ def test_devices_share_a_batch_and_find_the_same():
         [line["loss"] for line in all_of_them.log],
         rtol=1e-6,
     )
+
+
+def test_a_run_of_eight_devices_goes_on_with_four(tmp_path, monkeypatch):
+    def go(steps, **more):
+        more |= {"data_parallel": True, "out": tmp_path}
+        return train(loss, first(), jopt.adam(0.1), BATCHES, steps, **more)
+
+    one = train(loss, first(), jopt.adam(0.1), BATCHES, 20)
+    eight = go(10)
+    devices = jax.local_devices()
+    monkeypatch.setattr(jax, "local_devices", lambda: devices[: len(devices) // 2])
+    four = go(20, resume=True)
+    counts = [len(run.params["w"].sharding.device_set) for run in (eight, four)]
+    assert counts == [len(devices), len(devices) // 2]
+    np.testing.assert_allclose(one.params["w"], four.params["w"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [np.nan, 1e25, 0.0])
+def test_after_a_burst_of_bad_batches_it_goes_on_learning(size):
+    def batches(step):
+        x, y = BATCHES(step)
+        return (x * np.float32(size), y) if 10 <= step < 14 else (x, y)
+
+    found = train(loss, first(), jopt.adam(0.1), batches, 80)
+    assert score(found.params) < 0.05 * score(first())
+
+
+@pytest.mark.slow
+def test_a_long_run_takes_no_more_memory_and_compiles_once():
+    resource = pytest.importorskip("resource")
+    sizes, traces = [], []
+
+    def small(w, batch):
+        traces.append(1)
+        return jnp.sum((w - batch) ** 2)
+
+    def note(step, scalars):
+        if step >= SOAK // 4:
+            sizes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+    more = {"log_every": SOAK // 8, "loggers": [note]}
+    train(small, jnp.zeros(4), jopt.adam(0.1), lambda _: np.ones(4, "f"), SOAK, **more)
+    assert max(sizes) < 1.01 * sizes[0]
+    assert len(traces) <= 2  # the loss, and its part in the functions of the update
 
 
 def test_rows_that_cannot_be_shared_out_are_refused():

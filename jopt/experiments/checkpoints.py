@@ -278,10 +278,16 @@ def _verified(path: pathlib.Path) -> dict[str, Any]:
         if path.is_symlink() or not path.is_dir():
             raise _Broken("it is not a folder")
         told = _read_manifest(path)
+        more = {str(file.relative_to(path)) for file in _files(path)}
+        if more := sorted(more - {*told["files"], MANIFEST}):
+            raise _Broken(f"{more[0]} is not of it")
+        inside = path.resolve()
         for name, wanted in told["files"].items():
             file = path / name
             if file.is_symlink() or not file.is_file():
                 raise _Broken(f"{name} is missing")
+            if not file.resolve().is_relative_to(inside):
+                raise _Broken(f"{name} lies elsewhere")
             if file.stat().st_size != wanted["size"]:
                 raise _Broken(f"{name} is cut off")
             if _sum(file) != wanted["blake2b"]:

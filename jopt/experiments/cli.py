@@ -1,12 +1,18 @@
-"""The command line: `jopt race`, also `python -m jopt race`."""
+"""The command line `jopt`, also `python -m jopt`; here of `race`."""
 
 import argparse
 import difflib
+import importlib
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 USAGE, INTERRUPTED = 2, 130
+COMMANDS = {
+    "train": ("jopt.experiments.train_cli", "train a model, with checkpoints"),
+    "export": ("jopt.experiments.export", "write the trained model of a run"),
+    "predict": ("jopt.release", "what a model that was exported says of rows"),
+}
 
 _EPILOG = """examples:
   jopt race
@@ -36,9 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments; by default those of the process.
 
     Returns:
-        0, or 2 for wrong input, or 130 after Ctrl-C.
+        0, or 2 for wrong input, or 130 after Ctrl-C; others as a command says.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments and arguments[0] in COMMANDS:
+        module, _ = COMMANDS[arguments[0]]
+        return importlib.import_module(module).main(arguments[1:])
     try:
         options = _parser().parse_args(arguments)
         return _race(options, arguments)
@@ -55,6 +64,8 @@ def _parser() -> _Parser:
     version = f"jopt {jopt.__version__}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    for name, (_, about) in COMMANDS.items():  # these parse for themselves
+        commands.add_parser(name, help=about)
     race = commands.add_parser(
         "race",
         help="find the optimizer and learning rate that train a model best",

@@ -136,13 +136,7 @@ def _entrant(
 def _from_transform(
     name: str, tx: Transform, rates: int | Sequence[float], steps: int
 ) -> Entrant:
-    found = {
-        path: value
-        for path, value in hyperparams(tx).items()
-        if path.split(".")[-1] in _RATES
-    }
-    own = {path: value for path, value in found.items() if "." not in path}
-    found = own if len(own) == 1 else found  # not that of a line search inside
+    found = learning_rates(tx)
     if len(found) != 1:
         many = f"these: {', '.join(found)}" if found else "none"
         raise ValueError(
@@ -163,6 +157,17 @@ def _from_transform(
         )
 
     return Entrant(name, make, grid(rates, _range(tx) or _RANGE))
+
+
+def learning_rates(tx: Transform) -> dict[str, Any]:
+    """The learning rates of an optimizer, by their paths in `jopt.hyperparams`."""
+    found = {
+        path: value
+        for path, value in hyperparams(tx).items()
+        if path.split(".")[-1] in _RATES
+    }
+    own = {path: value for path, value in found.items() if "." not in path}
+    return own if len(own) == 1 else found  # not that of a line search inside
 
 
 def grid(

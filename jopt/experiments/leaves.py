@@ -66,7 +66,7 @@ def _target(leaf: Any) -> Any:
     if _is_key(leaf):
         leaf = jax.random.key_data(leaf)
     sharding = getattr(leaf, "sharding", None)
-    if sharding is None:
+    if sharding is None or jax.process_count() > 1:
         return np.empty(leaf.shape, leaf.dtype)
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
@@ -116,12 +116,27 @@ def write(path: pathlib.Path, arrays: dict[str, Any]) -> None:
     """Write arrays into a new folder."""
     import orbax.checkpoint as ocp
 
-    with contextlib.closing(ocp.StandardCheckpointer()) as writer:
+    if jax.process_count() > 1:  # orbax would have all of them write their part
+        arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    with contextlib.closing(ocp.StandardCheckpointer(**_alone())) as writer:
         writer.save(path, arrays)
+
+
+def _alone() -> dict[str, Any]:
+    """Options for a process among several: it does not wait for the others."""
+    import orbax.checkpoint as ocp
+
+    if jax.process_count() == 1:
+        return {}
+    own = jax.process_index()
+    options = ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"of-{own}"
+    )
+    return {"multiprocessing_options": options}
 
 
 def _read(path: pathlib.Path, like: dict[str, Any]) -> dict[str, Any]:
     import orbax.checkpoint as ocp
 
-    with contextlib.closing(ocp.StandardCheckpointer()) as reader:
+    with contextlib.closing(ocp.StandardCheckpointer(**_alone())) as reader:
         return reader.restore(path, like)

@@ -14,16 +14,23 @@ _SMALL = (250, 150)
 
 def page(result: RaceResult) -> str:
     """The whole report as an HTML document."""
-    title = html.escape(f"jopt race: {_headline(result)}")
+    body = (
+        f"{_head(result)}{_table(result)}{_pictures(result)}{_cards(result)}"
+        f"{_record(result)}"
+    )
+    return document(f"jopt race: {_headline(result)}", body)
+
+
+def document(title: str, body: str) -> str:
+    """A whole document in the style of the reports."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{title}</title>\n"
+        f"<title>{html.escape(title)}</title>\n"
         "<style>body{margin:0;background:light-dark(#fbfaf7,#15171a)}</style>\n"
         f'</head><body>\n<main class="jopt-race page">{_style()}\n'
-        f"{_head(result)}{_table(result)}{_pictures(result)}{_cards(result)}"
-        f"{_record(result)}</main>\n</body></html>\n"
+        f"{body}</main>\n</body></html>\n"
     )
 
 

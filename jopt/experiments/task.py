@@ -126,6 +126,11 @@ class Task:
             found.append(jax.tree.map(lambda x, n=size: np.asarray(x)[:n], said))
         return jax.tree.map(lambda *blocks: np.concatenate(blocks), *found)
 
+    def forward(self, params: PyTree, rest: PyTree, rows: Rows) -> Any:
+        """What the model says of rows, when it is not in training; it may be traced."""
+        answer = self.answer or self.outputs
+        return answer(self._model(params, rest, training=False), rows)
+
     def _model(self, params: PyTree, rest: PyTree, training: bool) -> nnx.Module:
         graph, *abstract = self._structure[training]
         states = [
@@ -155,12 +160,7 @@ class Task:
 
     @ft.cached_property
     def _compiled_outputs(self) -> Callable[[PyTree, PyTree, Rows], Any]:
-        answer = self.answer or self.outputs
-
-        def outputs(params: PyTree, rest: PyTree, rows: Rows) -> Any:
-            return answer(self._model(params, rest, training=False), rows)
-
-        return jax.jit(outputs)
+        return jax.jit(self.forward)
 
 
 def _rest(model: nnx.Module) -> PyTree:

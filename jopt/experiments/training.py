@@ -5,7 +5,7 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import jax
@@ -14,8 +14,20 @@ import numpy as np
 
 import jopt
 from jopt._core import extras
+from jopt.experiments import processes
 from jopt.experiments.problem import count_rows
-from jopt.experiments.run import copied, Folder, guards, NONE, Run, Trained, Watch
+from jopt.experiments.run import (
+    copied,
+    Folder,
+    found,
+    guards,
+    Logger,
+    NONE,
+    Run,
+    Trained,
+    Watch,
+)
+from jopt.precision.loss_scale import DynamicLossScaleState
 
 PyTree = Any
 Batches = Callable[[int], PyTree]
@@ -82,6 +94,8 @@ def train(
     resume: bool = False,
     guard: bool = True,
     log_every: int = 10,
+    loggers: Sequence[Logger] = (),
+    ratios: bool = False,
     data_parallel: bool = False,
 ) -> Trained:
     """Train, with checkpoints from which the run goes on as if nothing had happened.
@@ -118,7 +132,13 @@ def train(
             one. Everything else has to be as it was.
         guard: Whether to skip steps that are not finite, by `apply_if_finite`.
         log_every: Steps between losses in the log.
-        data_parallel: Whether each device of this process takes its share of a batch.
+        loggers: Functions `log(step, scalars)`, called with each loss and evaluation.
+        ratios: Whether to log, with each loss, the norm of each leaf's update over
+            that of the leaf.
+        data_parallel: Whether each device takes its share of a batch: those of this
+            process, or of all that `jax.distributed` joined. Each process then calls
+            `train` with the same arguments, the whole batches among them, and the
+            first one writes to `out`, which all have to see.
 
     Returns:
         The end of the run.
@@ -148,50 +168,78 @@ def train(
         raise ValueError("`patience` needs `evaluate`, the number that it watches.")
     if resume and out is None:
         raise ValueError("`resume` needs `out`, the folder to go on with.")
-    if guard and not any(guards(jax.eval_shape(tx.init, params))):
-        tx = jopt.apply_if_finite(tx)
+    if guard:
+        tx = guarded(tx, params)
     watch = Watch(higher_is_better, patience, min_delta)
     layout = Layout(data_parallel)
-    first = layout.copied(params), layout.copied(rest)
-    run = Run(tx, *first, watch, evaluate is not None)
-    step = _compiled(loss_fn, guard, rest is not None)
+    run = Run(tx, copied(params), copied(rest), watch, evaluate is not None, loggers)
+    run.hold(layout.spread(run.tree()))
+    step = _compiled(loss_fn, guard, rest is not None, ratios)
 
-    with Asked() as asked, Folder(out, run) as folder:
+    spread = layout.spread if layout.shared else None
+    with Asked() as asked, Folder(out, run, spread) as folder:
         folder.begin(resume)
-        while run.step < steps and not (asked.to_end or watch.tired):
-            run.take(step, layout.batch(batches(run.step)))
-            last = run.step == steps
-            if run.step % log_every == 0 or last:
+        ending = layout.agreed(asked.to_end)
+        while run.step < steps and not (ending or watch.tired):
+            last = run.step + 1 == steps
+            told = (run.step + 1) % log_every == 0 or last
+            run.take(step, layout.batch(batches(run.step)), told)
+            if told:
                 run.report()
             if evaluate is not None and (run.step % eval_every == 0 or last):
                 run.evaluated(evaluate, averaged)
             if run.step % save_every == 0 or last:
                 folder.save()
+            if told or not layout.shared:
+                ending = layout.agreed(asked.to_end)
         folder.save()
     if watch.tired:
         return run.ended("patience")
     return run.ended("signal" if run.step < steps else "steps")
 
 
-class Asked:
-    """Whether the process was asked to end, by SIGTERM."""
+def guarded(tx: jopt.Transform, params: PyTree) -> jopt.Transform:
+    """The optimizer with a guard, unless it has one."""
+    if any(_skipping(jax.eval_shape(tx.init, params))):
+        return tx
+    return jopt.apply_if_finite(tx)
 
-    def __init__(self):
-        self.to_end = False
-        self._old: Any = None
+
+class Asked:
+    """Whether the process was asked to end, by SIGTERM or another signal.
+
+    One that is inside another has the signals of the outer one.
+    """
+
+    def __init__(self, *signals: int):
+        self.signals = signals or (signal.SIGTERM,)
+        self.number = 0  # the first signal that came
+        self._old: dict[int, Any] = {}
+        self._outer: Asked | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._old = signal.signal(signal.SIGTERM, self._ask)
+            for number in self.signals:
+                self._outer = getattr(signal.getsignal(number), "__self__", None)
+                if not isinstance(self._outer, Asked):
+                    self._outer = None
+                    self._old[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(self, *error: Any) -> None:
-        if self._old is not None:
-            signal.signal(signal.SIGTERM, self._old)
+        for number, old in self._old.items():
+            signal.signal(number, old)
 
-    def _ask(self, *signal_and_frame: Any) -> None:
-        del signal_and_frame
-        self.to_end = True
+    @property
+    def to_end(self) -> bool:
+        """Whether a signal came."""
+        return bool(self.number or (self._outer and self._outer.number))
+
+    def _ask(self, number: int, frame: Any) -> None:
+        del frame
+        self.number = self.number or number
+        if number == signal.SIGINT:  # a second Ctrl-C ends it at once
+            signal.signal(number, signal.default_int_handler)
 
 
 class Layout:
@@ -199,14 +247,18 @@ class Layout:
 
     def __init__(self, parallel: bool):
         self.mesh = None
+        self.shared = parallel and processes.many()
         if parallel:
-            devices = jax.local_devices()
+            devices = jax.devices() if self.shared else jax.local_devices()
             self.mesh = jax.sharding.Mesh(np.array(devices), ("data",))
 
-    def copied(self, tree: PyTree) -> PyTree:
-        """A copy, which steps may take away."""
-        tree = copied(tree)
-        return tree if self.mesh is None else jax.device_put(tree, self._spec())
+    def spread(self, tree: PyTree) -> PyTree:
+        """A tree, held by each device."""
+        return tree if self.mesh is None else self._put(tree, self._spec())
+
+    def agreed(self, flag: bool) -> bool:
+        """Whether a process says so."""
+        return processes.any_of(flag) if self.shared else flag
 
     def batch(self, batch: PyTree) -> PyTree:
         """The batch, laid out."""
@@ -218,7 +270,12 @@ class Layout:
                 f"`data_parallel`: {rows} rows of a batch cannot be shared out evenly "
                 f"to {shares} devices. Choose a multiple of {shares}."
             )
-        return jax.device_put(batch, self._spec("data"))
+        return self._put(batch, self._spec("data"))
+
+    def _put(self, tree: PyTree, sharding: jax.sharding.NamedSharding) -> PyTree:
+        if self.shared:
+            return jax.tree.map(lambda x: processes.spread(x, sharding), tree)
+        return jax.device_put(tree, sharding)
 
     def _spec(self, *axes: str) -> jax.sharding.NamedSharding:
         assert self.mesh is not None
@@ -227,27 +284,66 @@ class Layout:
 
 @ft.lru_cache(maxsize=4)  # so that a run that goes on does not compile again
 def _compiled(
-    loss_fn: Callable[..., Any], guard: bool, with_rest: bool
+    loss_fn: Callable[..., Any], guard: bool, with_rest: bool, ratios: bool
 ) -> Callable[..., Any]:
     """One step, which also tells the first value that was not finite."""
 
-    def step(params, rest, state, bad, tx, batch, number):
+    def step(params, rest, state, bad, tx, batch, number, told):
         def both(p: PyTree) -> tuple[jax.Array, PyTree]:
             return loss_fn(p, rest, batch) if with_rest else (loss_fn(p, batch), rest)
 
-        (loss, new_rest), grads = jax.value_and_grad(both, has_aux=True)(params)
+        def scaled(p: PyTree) -> tuple[jax.Array, PyTree]:
+            loss, new = both(p)
+            return (jopt.scale_loss(loss, state) if scales else loss), (loss, new)
+
+        scales = any(_loss_scales(state))
+        (_, (loss, new_rest)), grads = jax.value_and_grad(scaled, has_aux=True)(params)
         known = extras.of_loss(loss, grads, lambda p: both(p)[0])
-        updates, state = tx.update(grads, state, params, **known)
+        updates, new_state = tx.update(grads, state, params, **known)
         good = [jnp.isfinite(x).all() for x in (loss, *jax.tree.leaves(grads))]
         _same_kind(rest, new_rest)
         if guard:  # it has seen the updates, and made zeros of them
-            taken = next(guards(state)).last_finite
+            taken = _taken(state, new_state)
             good.append(taken)
             new_rest = jax.tree.map(ft.partial(jnp.where, taken), new_rest, rest)
         bad = _first_bad(bad, jnp.stack(good), number)
-        return jopt.apply_updates(params, updates), new_rest, state, bad, loss
+        sizes = _ratios(updates, params, told) if ratios else None
+        params = jopt.apply_updates(params, updates)
+        return params, new_rest, new_state, bad, loss, sizes
 
     return jax.jit(step, donate_argnums=(0, 1, 2, 3))
+
+
+def _loss_scales(state: PyTree) -> Iterator[DynamicLossScaleState]:
+    return found(state, DynamicLossScaleState)
+
+
+def _skipping(state: PyTree) -> Iterator[Any]:
+    """What in a state skips steps that are not finite."""
+    yield from guards(state)
+    yield from _loss_scales(state)
+
+
+def _taken(old: PyTree, new: PyTree) -> jax.Array:
+    """Whether the step was taken, and not skipped."""
+    said = [guard.last_finite for guard in guards(new)]
+    pairs = zip(_loss_scales(old), _loss_scales(new), strict=True)
+    said += [a.total_notfinite == b.total_notfinite for a, b in pairs]
+    return jnp.stack(said).all()
+
+
+def _ratios(updates: PyTree, params: PyTree, told: jax.Array) -> jax.Array:
+    """The norm of each leaf's update over that of the leaf, in steps that are told."""
+
+    def norm(x: jax.Array) -> jax.Array:
+        return jnp.sqrt(jnp.sum(jnp.square(jnp.abs(x).astype(jnp.float32))))
+
+    def of_leaves() -> jax.Array:
+        pairs = zip(jax.tree.leaves(updates), jax.tree.leaves(params), strict=True)
+        return jnp.stack([norm(u) / jnp.maximum(norm(p), 1e-12) for u, p in pairs])
+
+    blank = jnp.zeros(len(jax.tree.leaves(params)), jnp.float32)
+    return jax.lax.cond(told, of_leaves, lambda: blank)
 
 
 def _first_bad(bad: jax.Array, good: jax.Array, number: jax.Array) -> jax.Array:

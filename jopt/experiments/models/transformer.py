@@ -60,7 +60,7 @@ class Attention(nnx.Module):
     def __call__(self, x: jax.Array, keys: Keys, mask: jax.Array) -> jax.Array:
         """Look at keys where the mask `[rows or 1, 1, places, keys]` is true."""
         query = self._split(self.query(x))
-        rows, places, count = len(x), x.shape[1], keys[0].shape[1]
+        rows, places, count = *x.shape[:2], keys[0].shape[1]
         mask = jnp.broadcast_to(mask, (rows, 1, places, count))
         found = jax.nn.dot_product_attention(query, *keys, mask=mask)
         return self.out(found.reshape(x.shape))
@@ -328,7 +328,7 @@ class Translator(nnx.Module):
         memory, mask = self.encode(source)
         there = mask[:, None, None, :]
         others = [block.other.keys(memory) for block in self.decoder.blocks]
-        rows, width = len(source), self.decoder.width
+        rows, width = source.shape[0], self.decoder.width
 
         def more(carry: Any) -> jax.Array:
             return (carry[0] < length) & ~carry[2].all()

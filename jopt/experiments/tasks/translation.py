@@ -140,7 +140,7 @@ def translated(
         metric="BLEU",
         higher_is_better=True,
         recipe=recipe,
-        answer=lambda model, rows: model.greedy(rows["x"], rows["y"].shape[1]),
+        answer=lambda model, rows: model.greedy(rows["x"], longest),
     )
 
 
