@@ -58,6 +58,8 @@ class Task:
         metric: What the score is called.
         higher_is_better: Whether a higher score is the better one.
         augment: `augment(rows, random)`: rows of a minibatch, changed by chance.
+        answer: `answer(model, rows)`: what `predict` returns and `judge` gets, where
+            that is not `outputs`: a translation, which is written word by word.
         recipe: How the reference score is reached.
 
     Example:
@@ -78,6 +80,7 @@ class Task:
     higher_is_better: bool
     recipe: Recipe
     augment: Callable[[Rows, np.random.Generator], Rows] | None = None
+    answer: Callable[[Any, Rows], Any] | None = None
 
     def init(self, key: jax.Array) -> tuple[PyTree, PyTree]:
         """The first parameters, and the rest of the model's state.
@@ -126,7 +129,8 @@ class Task:
 
     def forward(self, params: PyTree, rest: PyTree, rows: Rows) -> Any:
         """What the model says of rows, when it is not in training; it may be traced."""
-        return self.outputs(self._model(params, rest, training=False), rows)
+        answer = self.answer or self.outputs
+        return answer(self._model(params, rest, training=False), rows)
 
     def _model(self, params: PyTree, rest: PyTree, training: bool) -> nnx.Module:
         graph, *abstract = self._structure[training]

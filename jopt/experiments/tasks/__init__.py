@@ -11,6 +11,7 @@ from typing import Any
 
 from jopt._core.parse import unknown
 from jopt.experiments.task import Task
+from jopt.experiments.tasks import language, polarity, tagging, translation
 from jopt.experiments.tasks.detection import bccd, tinyimagenet10_boxes
 from jopt.experiments.tasks.imbalanced import rare_digit
 from jopt.experiments.tasks.ratings import movielens100k
@@ -35,10 +36,15 @@ TASKS: dict[str, Callable[..., Task]] = {
     "images": images,
     "membranes": membranes,
     "movielens100k": movielens100k,
+    "names": language.names,
+    "polarity": polarity.polarity,
     "rare_digit": rare_digit,
     "ridership": ridership,
+    "shakespeare": language.shakespeare,
+    "tagging": tagging.tagging,
     "tinyimagenet10": tinyimagenet10,
     "tinyimagenet10_boxes": tinyimagenet10_boxes,
+    "translation": translation.translation,
     **UCI_TASKS,
     "wine": wine,
 }
