@@ -1,4 +1,4 @@
-"""The command line: `jopt race`, also `python -m jopt race`."""
+"""The command line: `jopt race`, `jopt study`; also `python -m jopt race`."""
 
 import argparse
 import difflib
@@ -41,13 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         options = _parser().parse_args(arguments)
-        return _race(options, arguments)
+        return options.run(options, arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
 
 
 def _parser() -> _Parser:
     import jopt
+    from jopt.experiments import study_cli
 
     parser = _Parser(
         prog="jopt", description="Optimizers and schedules for JAX.", allow_abbrev=False
@@ -66,6 +67,8 @@ def _parser() -> _Parser:
     )
     _add_what(race)
     _add_how(race)
+    race.set_defaults(run=_race)
+    study_cli.add(commands)
     return parser
 
 
