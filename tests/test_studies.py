@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks import studies as pages
 from jopt.experiments import cli, studies
 from jopt.experiments.studies import Check, Findings, statistics, Study, Table
 from jopt.experiments.studies.statistics import Interval
@@ -123,6 +124,37 @@ def test_saving_writes_three_files(tmp_path):
     assert record["tables"][0]["rows"][1] == ["c", None]
     assert "| a\\|b | 0.20 [0.10, 0.30] |" in paths[1].read_text()
     assert paths[2].read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", studies.NAMES)
+def test_study_was_run_in_full_and_stored(name):
+    record = json.loads(pages.stored(name).read_text(encoding="utf-8"))
+    checks = [
+        Check(c["statement"], _interval(c["found"]), c["margin"])
+        for c in record["checks"]
+    ]
+    assert record["claim"] == studies.load(name).claim
+    assert record["verdict"] == verdict(checks)
+    assert pages.picture(name).stat().st_size < 100_000
+
+
+def _interval(found):
+    ends = [math.nan if found[k] is None else found[k] for k in ("mean", "low", "high")]
+    return Interval(*ends, found["seeds"])
+
+
+def test_pages_and_notebooks_are_up_to_date():
+    stale = [
+        path.name
+        for path, text in pages.files()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    assert stale == [], "run `python -m benchmarks.studies --pages`"
+
+
+def test_there_is_a_notebook_a_study_and_no_other():
+    found = {path.stem for path in pages.NOTEBOOKS.glob("*.ipynb")}
+    assert found == set(studies.NAMES)
 
 
 def test_list_has_a_line_a_study(capsys):

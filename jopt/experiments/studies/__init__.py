@@ -16,6 +16,17 @@ NAMES = (
     "batch_size",
     "momentum",
     "sparse",
+    "overfitting",
+    "activations",
+    "outliers",
+    "averaging",
+    "imbalance",
+    "data_size",
+    "memory",
+    "clipping",
+    "transport",
+    "calibration",
+    "constrained",
 )
 
 

@@ -1,5 +1,6 @@
 """What the figures of the studies have in common."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,14 @@ from jopt.experiments.studies.statistics import Interval, interval
 COLOURS = ("#1b6ca8", "#d1495b", "#2e9e6b", "#edae49", "#7b5ea7", "#6c757d", "#00798c")
 
 
-def panels(count: int = 2, *, width: float = 5.2, height: float = 4.0) -> Any:
-    """A figure and its axes side by side, without a frame above and to the right."""
+def panels(
+    count: int = 2, *, rows: int = 1, width: float = 5.2, height: float = 4.0
+) -> Any:
+    """A figure and its axes, row by row, without a frame above and to the right."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * count, height), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(1, count))
+    figure = Figure(figsize=(width * count, height * rows), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, count)).ravel()
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.25, linewidth=0.6)
@@ -23,18 +26,27 @@ def panels(count: int = 2, *, width: float = 5.2, height: float = 4.0) -> Any:
     return figure, axes
 
 
-def band(ax: Any, x: ArrayLike, values: np.ndarray, **style: Any) -> None:
-    """A line of means over seeds, the first axis, with the 95% interval around it."""
-    found = [interval(column) for column in np.asarray(values).T]
-    colour = style.get("color")
-    ax.plot(x, [f.mean for f in found], **style)
-    low, high = ([f.low for f in found], [f.high for f in found])
+def band(
+    ax: Any, x: ArrayLike, values: np.ndarray, *, log: bool = False, **style: Any
+) -> None:
+    """A line of means over seeds, the first axis, with the 95% interval around it.
+
+    With `log` means and intervals are those of the logarithms.
+    """
+    shown = np.log10(np.maximum(values, 1e-30)) if log else np.asarray(values)
+    found = np.asarray([interval(column)[:3] for column in shown.T])
+    middle, low, high = (10.0**found if log else found).T
+    ax.plot(x, middle, **style)
     if np.isfinite(low).all():
-        ax.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+        shade = {"color": style.get("color"), "alpha": 0.18, "linewidth": 0}
+        ax.fill_between(x, low, high, **shade)
 
 
 def bars(
-    ax: Any, names: list[str], found: list[Interval], colours: list[str] | None = None
+    ax: Any,
+    names: list[str],
+    found: list[Interval],
+    colours: Sequence[str] | None = None,
 ) -> None:
     """A dot a name with its interval and its number, the first at the top."""
     places = np.arange(len(names))[::-1]

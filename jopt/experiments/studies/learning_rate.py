@@ -109,6 +109,15 @@ def _findings(found: Population, around: Population, longer: Population) -> Find
     )
 
 
+def _good(found: Population) -> tuple[float, float]:
+    """The ends of the rates whose test accuracy is within 0.02 of the best one's."""
+    means = found.test[..., -1].mean(1)
+    inside = np.flatnonzero(means > means.max() - 0.02)
+    between = np.sqrt(found.settings[1:] * found.settings[:-1])
+    low, high = max(inside[0] - 1, 0), min(inside[-1], len(between) - 1)
+    return float(between[low]), float(between[high])
+
+
 def _draw(found: Population, around: Population, longer: Population) -> Any:
     figure, (left, right) = drawing.panels()
     shades = drawing.COLOURS
@@ -121,7 +130,7 @@ def _draw(found: Population, around: Population, longer: Population) -> Any:
     left.legend(frameon=False)
     left.set_title("Training loss at three rates")
     drawing.band(right, found.settings, found.test[..., -1].T, color="0.2", lw=2)
-    low, high = around.settings[1], around.settings[3]
+    low, high = _good(found)
     right.axvspan(found.settings[0], low, color=shades[0], alpha=0.12, lw=0)
     right.axvspan(low, high, color=shades[2], alpha=0.15, lw=0)
     right.axvspan(high, found.settings[-1], color=shades[1], alpha=0.12, lw=0)

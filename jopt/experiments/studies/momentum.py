@@ -15,6 +15,7 @@ from jopt.experiments.studies.study import Check, Findings, Study, Table
 from jopt.experiments.studies.sweep import rates, sweep
 
 CONDITION = 1000.0
+SHOWN = 100  # steps of a trajectory that are drawn
 MAKERS: dict[str, Callable[[Any], jopt.Transform]] = {
     "plain": lambda rate: jopt.sgd(rate),
     "momentum": lambda rate: jopt.sgd(rate, momentum=0.9),
@@ -77,14 +78,14 @@ def descend(
 
 def measure(quick: bool) -> Findings:
     """Steps at equal cost: the value that is left, with each at its best rate."""
-    half, steps, count = (3, 100, 8) if quick else (20, 300, 40)
+    half, steps, count = (3, 100, 8) if quick else (20, 150, 40)
     draw = np.random.default_rng(0)
     turns = draw.uniform(0.0, 2.0 * np.pi, 2 * half)
     around = np.stack([np.cos(turns) * 10.0, np.sin(turns)], 1).astype(np.float32)
     near = draw.uniform((-1.8, -0.5), (-0.8, 2.5), (2 * half, 2)).astype(np.float32)
     valleys = {
         "quadratic": (quadratic, around, rates(0.02, 4.0, count), steps),
-        "Rosenbrock": (rosenbrock, near, rates(1e-5, 1e-2, count), 5 * steps),
+        "Rosenbrock": (rosenbrock, near, rates(1e-5, 1e-2, count), 10 * steps),
     }
     found = {
         valley: {
@@ -145,15 +146,17 @@ def _findings(
         for what, runs in ends.items()
         for name, left in runs.items()
     )
-    powers = [f"10^{check.found.mean:.2g}" for check in checks]
+    powers = [f"{check.found.mean:.2g}" for check in checks]
     conclusion = (
-        "At the best rate of each, plain SGD left more than momentum by a factor of "
-        f"{powers[0]} on the quadratic, {powers[2]} on Rosenbrock's function and "
-        f"{powers[4]} on the net. Momentum left more than Nesterov's by {powers[1]}, "
-        f"{powers[3]} and {powers[5]}, where a negative power says less."
+        "At the best rate of each, momentum ended lower than plain SGD by "
+        f"{powers[0]} powers of ten on the quadratic, {powers[2]} on Rosenbrock's "
+        f"function and {powers[4]} on the net. Nesterov's ended lower than momentum by "
+        f"{powers[1]}, {powers[3]} and {powers[5]} (less than 0: it ended higher). "
+        "Plain momentum of 0.9 stands a rate of up to 3.8 over the curvature, "
+        "Nesterov's one of 1.36: tuned as well as it, momentum can stride further."
     )
     starts, count = sizes
-    spans = ", ".join(f"{v[3]} steps on the {k}" for k, v in valleys.items())
+    spans = ", ".join(f"{k}: {v[3]} steps" for k, v in valleys.items())
     return Findings(
         (
             Table(
@@ -165,40 +168,41 @@ def _findings(
         checks,
         conclusion,
         lambda: _draw(found, net),
-        f"{spans}, from {starts} random starts; {count} rates for each, the best "
+        f"{spans}; {starts} random starts; {count} rates for each, the best "
         f"chosen on {starts} other starts. The net has two hidden layers of 32 units "
         "and sees 1077 digits in minibatches of 256. Momentum is 0.9.",
     )
 
 
 def _draw(found: Any, net: arms.Arms) -> Any:
-    figure, axes = drawing.panels(3, width=4.3)
+    figure, axes = drawing.panels(4, rows=2, width=3.3, height=3.1)
     boxes = {
-        "quadratic": (quadratic, (-11, 11), (-1.6, 1.6), (0.0, 0.0)),
-        "Rosenbrock": (rosenbrock, (-2.0, 1.6), (-1.0, 3.0), (1.0, 1.0)),
+        "quadratic": (quadratic, (-4.0, 11.0), (-1.2, 1.2), (0.0, 0.0)),
+        "Rosenbrock": (rosenbrock, (-1.8, 1.4), (-0.6, 2.6), (1.0, 1.0)),
     }
-    for ax, (valley, (function, xs, ys, goal)) in zip(
-        axes, boxes.items(), strict=False
-    ):
+    for row, (valley, (function, xs, ys, goal)) in enumerate(boxes.items()):
         x, y = np.meshgrid(*(np.linspace(a, b, 160) for a, b in (xs, ys)))
         height = np.log10(np.asarray(function(jnp.asarray([x, y], jnp.float32))) + 1e-3)
-        ax.contourf(x, y, height, levels=14, cmap="Greys", alpha=0.45)
-        for (name, one), colour in zip(
-            found[valley].items(), drawing.COLOURS, strict=False
-        ):
-            ax.plot(*one.path.T, ".-", color=colour, label=name, lw=1.2, ms=3)
-        ax.plot(*goal, "*", color="black", ms=13)
-        ax.plot(*found[valley]["plain"].path[0], "o", color="black", ms=6)
-        ax.set(xlim=xs, ylim=ys, xlabel="first parameter", ylabel="second parameter")
-        ax.set_title(f"{valley}: from the dot to the star")
-        ax.grid(False)
-    axes[0].legend(frameon=True)
+        runs = zip(found[valley].items(), drawing.COLOURS, strict=False)
+        for column, ((name, one), colour) in enumerate(runs):
+            ax, path = axes[4 * row + column], one.path[:SHOWN]
+            ax.contourf(x, y, height, levels=12, cmap="Greys", alpha=0.35)
+            ax.plot(*path.T, ".-", color=colour, lw=1.2, ms=4)
+            ax.plot(*goal, "*", color="black", ms=12)
+            ax.plot(*path[0], "o", color="black", ms=6)
+            ax.set(xlim=xs, ylim=ys, title=f"{valley}: {name}")
+            ax.grid(False)
+            floored = _floored(one.values)
+            if row == 0:
+                at = np.arange(floored.shape[1])
+                drawing.band(axes[3], at, floored, log=True, color=colour, label=name)
     for (name, one), colour in zip(net.items(), drawing.COLOURS, strict=False):
         curves = one.valid[one.best]
-        drawing.band(axes[2], one.steps, curves, color=colour, label=name, lw=2)
-    axes[2].set(xlabel="step", ylabel="training loss", yscale="log")
-    axes[2].set_title("A net on digits, each at its best rate")
-    axes[2].legend(frameon=False)
+        drawing.band(axes[7], one.steps, curves, log=True, color=colour, label=name)
+    axes[3].set(yscale="log", xlabel="step", title="quadratic: what is left")
+    axes[7].set(yscale="log", xlabel="step", title="net: training loss")
+    axes[3].legend(frameon=False)
+    figure.suptitle(f"The first {SHOWN} steps from the dot, to the star; best rates")
     return figure
 
 

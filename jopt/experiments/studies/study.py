@@ -134,15 +134,19 @@ class Findings:
     _repr_markdown_ = markdown
 
     def png(self) -> bytes:
-        """The figure as a PNG."""
-        stream = io.BytesIO()
+        """The figure as a PNG, of 128 colours so that it stays small."""
+        stream, small = io.BytesIO(), io.BytesIO()
         try:
+            from PIL import Image
+
             self.draw().savefig(stream, format="png", dpi=80, metadata={"Software": ""})
         except ImportError:
             raise ImportError(
                 "The figure needs matplotlib: pip install 'jopt[notebook]'."
             ) from None
-        return stream.getvalue()
+        with Image.open(stream) as image:
+            image.convert("RGB").quantize(128).save(small, format="png", optimize=True)
+        return small.getvalue()
 
     def to_dict(self) -> dict[str, Any]:
         """The findings as JSON has them, but for the figure."""

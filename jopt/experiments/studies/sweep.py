@@ -60,7 +60,8 @@ class Population:
         loss: Mean training loss since the score before: (settings, seeds, points).
         valid: Validation score: (settings, seeds, points).
         test: Test score: (settings, seeds, points).
-        params: The parameters at the end, with two leading axes.
+        params: The parameters at the end, with two leading axes; of all points, with
+            three, where they are kept.
         higher: Whether a higher score is the better one.
     """
 
@@ -90,7 +91,7 @@ class Population:
     @property
     def edge(self) -> bool:
         """Whether the best setting is the first or the last that was tried."""
-        return self.best in (0, len(self.settings) - 1)
+        return len(self.settings) > 1 and self.best in (0, len(self.settings) - 1)
 
     def best_in_time(self) -> np.ndarray:
         """The point of each seed at which the best setting's validation score peaks."""
@@ -104,7 +105,7 @@ class Population:
 
 def sweep(
     bench: Bench,
-    make: Callable[[jax.Array], optax.GradientTransformation],
+    make: Callable[..., optax.GradientTransformation],
     settings: Any,
     *,
     seeds: int,
@@ -113,6 +114,8 @@ def sweep(
     points: int = 20,
     order: np.ndarray | None = None,
     loss: Callable[[PyTree, PyTree, jax.Array, jax.Array], jax.Array] | None = None,
+    keep: bool = False,
+    keyed: bool = False,
 ) -> Population:
     """Train an optimizer at all settings and seeds at the same time.
 
@@ -130,6 +133,8 @@ def sweep(
         order: The rows of each step, of shape (settings, seeds, steps, rows); by
             default `epochs`, the same for all settings.
         loss: `loss(params, rows, key, setting)`, where the setting is a part of it.
+        keep: Whether to return the parameters at all points, not only at the end.
+        keyed: Whether `make` takes a key for each seed after the setting.
 
     Returns:
         What the members did.
@@ -148,7 +153,7 @@ def sweep(
     shuffled = jnp.asarray(order.reshape(*shape, -1))
     first, keys = bench.first(seeds)
     first = jax.tree.map(lambda a: jnp.asarray(np.concatenate([a] * count)), first)
-    member = _member(bench, make, loss)
+    member = _member(bench, make if keyed else _keyless(make), loss, keep)
     program = jax.jit(jax.vmap(member, in_axes=(0, 0, 0, 0, None)))
     data = jax.tree.map(jnp.asarray, (bench.train, bench.valid, bench.test))
     each = jnp.repeat(jnp.asarray(values), seeds), first, jnp.tile(keys, count)
@@ -203,7 +208,9 @@ def rates(low: float, high: float, count: int) -> np.ndarray:
     return np.geomspace(low, high, count)
 
 
-def _member(bench: Bench, make: Callable, loss: Callable | None) -> Callable:
+def _member(
+    bench: Bench, make: Callable, loss: Callable | None, keep: bool
+) -> Callable:
     """Trains one member of a population."""
 
     def member(
@@ -213,7 +220,7 @@ def _member(bench: Bench, make: Callable, loss: Callable | None) -> Callable:
         order: jax.Array,
         data: PyTree,
     ) -> tuple[PyTree, PyTree]:
-        tx = optax.with_extra_args_support(make(setting))
+        tx = optax.with_extra_args_support(make(setting, key))
         train, valid, test = data
 
         def step(carry: PyTree, chosen: jax.Array) -> tuple[PyTree, jax.Array]:
@@ -235,13 +242,17 @@ def _member(bench: Bench, make: Callable, loss: Callable | None) -> Callable:
             carry, values = jax.lax.scan(step, carry, chosen)
             shown = _shown(carry[1], carry[0])
             scores = bench.score(shown, valid), bench.score(shown, test)
-            return carry, (values.mean(), *scores)
+            return carry, (shown if keep else None, (values.mean(), *scores))
 
         start = params, tx.init(params), jnp.int32(0)
-        (params, state, _), curves = jax.lax.scan(piece, start, order)
-        return _shown(state, params), curves
+        (params, state, _), (kept, curves) = jax.lax.scan(piece, start, order)
+        return kept if keep else _shown(state, params), curves
 
     return member
+
+
+def _keyless(make: Callable) -> Callable:
+    return lambda setting, key: make(setting)
 
 
 def _shown(state: PyTree, params: PyTree) -> PyTree:
