@@ -13,7 +13,8 @@ from jopt.experiments.studies.statistics import difference, interval
 from jopt.experiments.studies.study import Check, Findings, Study, Table
 from jopt.experiments.studies.sweep import Bench, Population, rates, sweep
 
-ROWS, PRIOR = 200, 0.2
+ROWS = 200
+PRIORS = (0.3, 1.0, 3.0)  # spreads of the prior
 BINS = 10
 
 
@@ -67,17 +68,29 @@ def calibration_error(said: np.ndarray, labels: np.ndarray) -> float:
 
 def measure(quick: bool) -> Findings:
     """The same posterior: its samples, its maximum, and the net without a prior."""
-    seeds, steps, count = (2, 60, 2) if quick else (8, 3000, 8)
+    seeds, steps, count = (2, 60, 2) if quick else (8, 3000, 5)
     points, skip = (6, 2) if quick else (60, 20)
     bench = nets.digits_bench((32,), rows=ROWS, metric="cross entropy")
 
+    # As many settings for all: rates alone, or rates and priors.
+    alone = rates(0.003, 1.0, count * len(PRIORS))
+    both = np.tile(rates(0.01, 1.0, count), len(PRIORS))
+    spreads = np.repeat(PRIORS, count)
+
     def posterior(last: Any) -> Any:
         # Sums over all rows, as sampling needs them; the rate is one over rows.
-        return lambda rate, key: jopt.chain(
-            jopt.scale(float(ROWS)),
-            jopt.add_gaussian_prior(PRIOR),
-            last(rate / ROWS, key),
-        )
+        def make(at: Any, key: Any) -> jopt.Transform:
+            rate, spread = (
+                jnp.asarray(x, jnp.float32)[at.astype(jnp.int32)]
+                for x in (both, spreads)
+            )
+            return jopt.chain(
+                jopt.scale(float(ROWS)),
+                jopt.add_gaussian_prior(spread),
+                last(rate / ROWS, key),
+            )
+
+        return make
 
     makers = {
         "no prior": lambda rate, key: jopt.sgd(rate),
@@ -88,7 +101,7 @@ def measure(quick: bool) -> Findings:
         name: sweep(
             bench,
             make,
-            rates(0.003, 1.0, count),
+            alone if name == "no prior" else np.arange(len(both)),
             seeds=seeds,
             steps=steps,
             batch_size=50,
@@ -105,13 +118,21 @@ def measure(quick: bool) -> Findings:
         name: said(one, x, skip if name == "SGLD" else None)
         for name, one in found.items()
     }
-    return _findings(
-        found, curves, probabilities, labels, (seeds, steps, count, points - skip)
-    )
+    chosen = {
+        name: (both[one.best], f"{spreads[one.best]:g}") for name, one in found.items()
+    }
+    chosen["no prior"] = (found["no prior"].setting, "none")
+    sizes = seeds, steps, len(both), points - skip
+    return _findings(found, curves, probabilities, labels, sizes, chosen)
 
 
 def _findings(
-    found: arms.Arms, curves: arms.Arms, probabilities: Any, labels: Any, sizes: Any
+    found: arms.Arms,
+    curves: arms.Arms,
+    probabilities: Any,
+    labels: Any,
+    sizes: Any,
+    chosen: dict[str, tuple[float, str]],
 ) -> Findings:
     seeds, steps, count, samples = sizes
     errors = {
@@ -165,17 +186,34 @@ def _findings(
                 ("", "test loss", "calibration error", "test accuracy"),
                 rows,
             ),
-            arms.table(found, "How it was tuned", "loss"),
+            Table(
+                "How it was tuned",
+                (
+                    "",
+                    "best learning rate",
+                    "best spread of the prior",
+                    "validation loss",
+                ),
+                tuple(
+                    (
+                        name,
+                        f"{chosen[name][0]:.2g}",
+                        chosen[name][1],
+                        interval(one.valid[one.best, :, -1]),
+                    )
+                    for name, one in found.items()
+                ),
+            ),
         ),
         checks,
         f"Test loss, calibration error and accuracy: {ends}. The maximum of the "
         "posterior and SGLD take the same steps but for the noise that makes samples.",
         lambda: _draw(curves, found, probabilities, labels),
-        f"A perceptron with 32 hidden units on {ROWS} digits; a normal prior of spread "
-        f"{PRIOR}; minibatches of 50, {steps} steps, {seeds} seeds; {count} rates for "
-        "each, the best chosen on validation data. The prediction of SGLD is the mean "
-        f"of {samples} samples of one run. The calibration error is over {BINS} bins "
-        "of confidence.",
+        f"A perceptron with 32 hidden units on {ROWS} digits; a normal prior; "
+        f"minibatches of 50, {steps} steps, {seeds} seeds; {count} settings for each "
+        f"(learning rates, and spreads of the prior: {PRIORS}), the best chosen on "
+        f"validation data. The prediction of SGLD is the mean of {samples} samples of "
+        f"one run. The calibration error is over {BINS} bins of confidence.",
     )
 
 
