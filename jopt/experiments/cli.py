@@ -50,13 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return importlib.import_module(module).main(arguments[1:])
     try:
         options = _parser().parse_args(arguments)
-        return _race(options, arguments)
+        return options.run(options, arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
 
 
 def _parser() -> _Parser:
     import jopt
+    from jopt.experiments import study_cli
 
     parser = _Parser(
         prog="jopt", description="Optimizers and schedules for JAX.", allow_abbrev=False
@@ -77,6 +78,8 @@ def _parser() -> _Parser:
     )
     _add_what(race)
     _add_how(race)
+    race.set_defaults(run=_race)
+    study_cli.add(commands)
     return parser
 
 
