@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks._common import machine
 from jopt.experiments import studies
+from jopt.experiments.studies.seeds import FIRST
 from jopt.experiments.studies.study import RULE, timed
 
 ROOT = Path(__file__).parents[1]
@@ -81,6 +82,9 @@ def page(name: str, record: dict[str, Any]) -> str:
         RULE,
         f"## How it was measured\n\n{record['setup']}",
         *map(table, record["tables"]),
+        f"The seeds begin at {FIRST}. What is compared, on what and over which ranges "
+        "was settled by trial runs on other seeds, with an eye on their results; no "
+        "number here is of those runs.",
         "Intervals are 95%, by Student's t over the seeds. A star marks a best setting "
         "at the end of the range that was tried.",
         f"`jopt study {name}` does it again: {record['seconds']} seconds on "

@@ -68,7 +68,7 @@ def daily(certificates):
         yield pytest.param(c, marks=marks, id=c.id)
 
 
-@ids("certificate", daily(catalogue.EXTRA))
+@ids("certificate", list(daily(catalogue.EXTRA)))
 def test_equals_the_transcription(certificate):
     assert error(certificate, source_of(certificate)) < BOUND
 

@@ -8,6 +8,7 @@ import numpy as np
 
 import jopt
 from jopt.experiments.studies import arms, drawing, nets
+from jopt.experiments.studies.seeds import generator
 from jopt.experiments.studies.statistics import interval, log_ratio
 from jopt.experiments.studies.study import Check, Findings, Study, Table
 from jopt.experiments.studies.sweep import rates, sweep
@@ -31,9 +32,7 @@ def first_to_last(activation: str, depth: int, seeds: int) -> np.ndarray:
         sizes = [jnp.linalg.norm(grads[i]["kernel"]) for i in (1, -2)]
         return sizes[0] / sizes[1]
 
-    made = [
-        nets.init_mlp(np.random.default_rng(s), sizes, activation) for s in range(seeds)
-    ]
+    made = [nets.init_mlp(generator(s), sizes, activation) for s in range(seeds)]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *made)
     return np.asarray(jax.jit(jax.vmap(ratio))(stacked), np.float64)
 
@@ -55,7 +54,7 @@ def recurrent(kind: str, length: int, seeds: int) -> np.ndarray:
     found = []
     gates = 4 if kind == "LSTM" else 1
     for seed in range(seeds):
-        draw = np.random.default_rng(seed)
+        draw = generator(seed)
         rows = nets.normal(draw, (2 * WIDTH, gates * WIDTH), WIDTH**-0.5)
         bias = np.zeros(gates * WIDTH, np.float32)
         bias[WIDTH : 2 * WIDTH] = 1.0 if kind == "LSTM" else 0.0  # not to forget

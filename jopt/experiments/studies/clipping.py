@@ -8,6 +8,7 @@ import numpy as np
 
 import jopt
 from jopt.experiments.studies import arms, drawing, nets
+from jopt.experiments.studies.seeds import generator
 from jopt.experiments.studies.statistics import interval, log_ratio
 from jopt.experiments.studies.study import Check, Findings, Study, Table
 from jopt.experiments.studies.sweep import Bench, epochs, rates, sweep
@@ -19,7 +20,7 @@ MAX_NORM = 1.0
 
 def rows(count: int, seed: int) -> Any:
     """Noise, with one of four marks somewhere in the first half: which one was it?"""
-    draw = np.random.default_rng(seed)
+    draw = generator(seed)
     x = 0.3 * draw.standard_normal((count, LENGTH, CLASSES))
     y = draw.integers(0, CLASSES, count)
     x[np.arange(count), draw.integers(0, LENGTH // 2, count), y] += 3.0

@@ -8,6 +8,7 @@ import numpy as np
 
 import jopt
 from jopt.experiments.studies import drawing
+from jopt.experiments.studies.seeds import generator
 from jopt.experiments.studies.statistics import interval, log_ratio
 from jopt.experiments.studies.study import Check, Findings, Study, Table
 from jopt.experiments.studies.sweep import rates
@@ -21,7 +22,7 @@ def problems(count: int) -> tuple[np.ndarray, ...]:
     """Quadratics, linear equations, and where the first is least under the second."""
     found = []
     for seed in range(count):
-        draw = np.random.default_rng(seed)
+        draw = generator(seed)
         turn = np.linalg.qr(draw.standard_normal((SIZE, SIZE)))[0]
         hessian = turn @ np.diag(np.geomspace(1.0, 10.0, SIZE)) @ turn.T
         centre = draw.standard_normal(SIZE)

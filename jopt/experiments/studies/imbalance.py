@@ -9,6 +9,7 @@ import numpy as np
 
 import jopt
 from jopt.experiments.studies import arms, drawing, nets
+from jopt.experiments.studies.seeds import generator
 from jopt.experiments.studies.statistics import difference, interval
 from jopt.experiments.studies.study import Check, Findings, Study, Table
 from jopt.experiments.studies.sweep import Bench, Population, rates, sweep
@@ -29,11 +30,11 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 
 def rows(count: int, seed: int) -> Any:
     """A broad cloud of the common class, and three small ones of the rare class."""
-    draw = np.random.default_rng(seed)
+    draw = generator(seed)
     x = draw.standard_normal((count, 8))
     y = np.zeros(count, np.int32)
     y[: round(RARE * count)] = 1
-    centres = 1.7 * np.random.default_rng(0).standard_normal((3, 8))
+    centres = 1.7 * generator(0).standard_normal((3, 8))
     which = draw.integers(0, 3, count)
     x = np.where(y[:, None] == 1, centres[which] + 0.6 * x, 1.5 * x)
     return x.astype(np.float32), y

@@ -10,6 +10,7 @@ import numpy as np
 
 import jopt
 from jopt.experiments.studies import arms, drawing, nets
+from jopt.experiments.studies.seeds import generator
 from jopt.experiments.studies.statistics import interval, log_ratio
 from jopt.experiments.studies.study import Check, Findings, Study, Table
 from jopt.experiments.studies.sweep import rates, sweep
@@ -79,7 +80,7 @@ def descend(
 def measure(quick: bool) -> Findings:
     """Steps at equal cost: the value that is left, with each at its best rate."""
     half, steps, count = (3, 100, 8) if quick else (20, 150, 40)
-    draw = np.random.default_rng(0)
+    draw = generator(0)
     turns = draw.uniform(0.0, 2.0 * np.pi, 2 * half)
     around = np.stack([np.cos(turns) * 10.0, np.sin(turns)], 1).astype(np.float32)
     near = draw.uniform((-1.8, -0.5), (-0.8, 2.5), (2 * half, 2)).astype(np.float32)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jopt.experiments import data
+from jopt.experiments.studies.seeds import generator
 from jopt.experiments.studies.sweep import Bench
 
 Params = list[dict[str, Any]]
@@ -97,7 +98,7 @@ def digits(
     parts = [(x.reshape(len(x), -1), y) for x, y in (loaded.train, loaded.valid)]
     parts.append((loaded.test[0].reshape(len(loaded.test[0]), -1), loaded.test[1]))
     x, y = (array[:rows] for array in parts[0])
-    draw = np.random.default_rng(0)
+    draw = generator(0)
     drawn = draw.integers(0, 10, len(y)).astype(y.dtype)
     y = np.where(draw.random(len(y)) < noise, drawn, y)
     return (x, y), parts[1], parts[2]

@@ -9,6 +9,7 @@ import numpy as np
 
 import jopt
 from jopt.experiments.studies import arms, drawing, nets
+from jopt.experiments.studies.seeds import generator
 from jopt.experiments.studies.study import Findings, Study
 from jopt.experiments.studies.sweep import Bench, rates, sweep
 
@@ -22,7 +23,7 @@ SHARE = 0.1
 
 def rows(count: int, seed: int, outliers: float) -> Any:
     """Friedman's function of 5 of 10 inputs; some targets are off by a lot."""
-    draw = np.random.default_rng(seed)
+    draw = generator(seed)
     x = draw.random((count, 10))
     y = 10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2
     y += 10 * x[:, 3] + 5 * x[:, 4] + draw.standard_normal(count)

@@ -8,6 +8,7 @@ import numpy as np
 
 import jopt
 from jopt.experiments.studies import arms, drawing
+from jopt.experiments.studies.seeds import generator
 from jopt.experiments.studies.study import Findings, Study
 from jopt.experiments.studies.sweep import Bench, rates, sweep
 
@@ -28,7 +29,7 @@ def rows(sparse: bool, count: int, draw: np.random.Generator) -> Any:
         x = (draw.random(shape) < often).astype(np.float32)
     else:
         x = draw.standard_normal(shape).astype(np.float32)
-    truth = np.random.default_rng(1).standard_normal(FEATURES)
+    truth = generator(1).standard_normal(FEATURES)
     truth *= 3.0 if sparse else 6.0 / FEATURES**0.5
     chance = 1.0 / (1.0 + np.exp(-(x - (often if sparse else 0.0)) @ truth))
     return x, (draw.random(count) < chance).astype(np.float32)
@@ -36,7 +37,7 @@ def rows(sparse: bool, count: int, draw: np.random.Generator) -> Any:
 
 def bench(sparse: bool) -> Bench:
     """Logistic regression."""
-    draw = np.random.default_rng(0)
+    draw = generator(0)
     train, valid, test = (rows(sparse, n, draw) for n in (2000, 1000, 4000))
 
     def logits(params: Any, x: jax.Array) -> jax.Array:

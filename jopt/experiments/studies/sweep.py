@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from jopt._core import extras
+from jopt.experiments.studies.seeds import FIRST, generator
 from jopt.transforms.average import averaged_params
 
 PyTree = Any
@@ -45,9 +46,11 @@ class Bench:
 
     def first(self, seeds: int) -> tuple[PyTree, jax.Array]:
         """The initial parameters of each seed, stacked, and a key for its noise."""
-        made = [self.init(np.random.default_rng(seed)) for seed in range(seeds)]
+        made = [self.init(generator(seed)) for seed in range(seeds)]
         params = jax.tree.map(lambda *leaves: np.stack(leaves), *made)
-        return params, jnp.stack([jax.random.key(seed) for seed in range(seeds)])
+        return params, jnp.stack(
+            [jax.random.key(FIRST + seed) for seed in range(seeds)]
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +195,7 @@ def epochs(rows: int, batch_size: int, steps: int, seeds: int) -> np.ndarray:
     turns = -(-steps // each)
     orders = []
     for seed in range(seeds):
-        draw = np.random.default_rng(seed)
+        draw = generator(seed)
         parts = [draw.permutation(rows)[: each * batch_size] for _ in range(turns)]
         orders.append(np.concatenate(parts).reshape(-1, batch_size)[:steps])
     return np.stack(orders).astype(np.int32)

@@ -9,6 +9,7 @@ import numpy as np
 
 import jopt
 from jopt.experiments.studies import drawing
+from jopt.experiments.studies.seeds import generator
 from jopt.experiments.studies.statistics import Interval, interval, log_ratio
 from jopt.experiments.studies.study import Check, Findings, Study, Table
 from jopt.experiments.studies.sweep import rates
@@ -76,7 +77,7 @@ def follow(
         return jax.lax.scan(step, (start, tx.init(start)), noise)[1]
 
     shape = (2 * seeds, steps, 2, SAMPLES)
-    noise = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    noise = generator(0).standard_normal(shape).astype(np.float32)
     every = jax.jit(jax.vmap(jax.vmap(run, (None, 0)), (0, None)))
     found = np.asarray(every(jnp.asarray(tried, jnp.float32), noise), np.float64)
     found = np.nan_to_num(found, nan=1e6, posinf=1e6)
@@ -165,7 +166,7 @@ def _least(intervals: Any) -> Interval:
 
 def _draw(found: Any, starts: dict[str, float]) -> Any:
     figure, (left, *others) = drawing.panels(3, width=4.3)
-    z = np.random.default_rng(0).standard_normal((2, SAMPLES)).astype(np.float32)
+    z = generator(0).standard_normal((2, SAMPLES)).astype(np.float32)
     away = np.linspace(0.0, 12.0, 49, dtype=np.float32)
     for (name, loss), colour in zip(LOSSES.items(), drawing.COLOURS, strict=False):
         heights = jax.vmap(lambda d, loss=loss: loss(z[0] + d, z[1]))(away)
