@@ -50,6 +50,7 @@ def bars(
 ) -> None:
     """A dot a name with its interval and its number, the first at the top."""
     places = np.arange(len(names))[::-1]
+    ax.locator_params(axis="x", nbins=5)  # longer numbers would run into each other
     shades = colours or [COLOURS[0]] * len(names)
     for place, one, shade in zip(places, found, shades, strict=True):
         ends = np.nan_to_num([[one.mean - one.low], [one.high - one.mean]], posinf=0.0)
