@@ -37,7 +37,11 @@ def random_chain(
 
 
 def chained(members: list[Case]) -> Case:
-    """The chain of some cases. It needs what any of them needs."""
+    """The chain of some cases. It needs what any of them needs.
+
+    It is stochastic if one is. From outside that may not show: a stage behind it may
+    undo, up to the last digits, what the noise did in the first step.
+    """
     with warnings.catch_warnings():
         # that some order of stages is not wise is no reason for it to break
         warnings.simplefilter("ignore", jopt.JoptWarning)
@@ -45,7 +49,7 @@ def chained(members: list[Case]) -> Case:
     trees = [case.like for case in members if case.like is not None]
     return Case(
         tx,
-        frozenset(),
+        frozenset().union(*(case.tags for case in members)) & {"stochastic"},
         frozenset().union(*(case.needs for case in members)),
         like=trees[0] if trees else None,
     )

@@ -9,7 +9,9 @@ from tests.chains import chains, LAWS, ON_MESHES
 
 
 def obeys(case: Case) -> None:
-    check_transform(case.tx, needs=case.needs, params=case.like, laws=LAWS).assert_ok()
+    left = {"A3"} if case.tags else set()  # each leaf draws its own noise
+    laws = [law for law in LAWS if law not in left]
+    check_transform(case.tx, needs=case.needs, params=case.like, laws=laws).assert_ok()
 
 
 @settings(derandomize=True, deadline=None, max_examples=8)

@@ -217,7 +217,7 @@ WRONG = {
     "--task digit": "`task`: Nothing is named `digit`. Did you mean `digits`?",
     "--task digits(1)": "`task` must be a name, or a name with options",
     "--model cnvnet": "Nothing is named",
-    "--model mlp(wdth=3)": "unexpected keyword argument 'wdth'",
+    "--model mlp(wdth=3)": "Did you mean `width`",
     "--model open('x')": "`model` must be a name",
     "--optimizer adamq": "Nothing is named `adamq`. Did you mean `adam`?",
     "--optimizer open('x')": "Nothing is named `open`",

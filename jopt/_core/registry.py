@@ -49,13 +49,13 @@ def names(kind: str | None = None) -> list[str]:
 
 
 def entries(kind: str | None = None) -> list[Factory]:
-    """All factories, sorted by name.
+    """All factories, sorted by name, capitals or not.
 
     Args:
         kind: `"transform"`, `"optimizer"`, `"schedule"`, or `None` for all.
     """
     chosen = (f for f in _FACTORIES.values() if kind in (None, f.kind))
-    return sorted(chosen, key=lambda factory: factory.name)
+    return sorted(chosen, key=lambda factory: factory.name.casefold())
 
 
 def list_optimizers(*tags: str) -> list[str]:

@@ -179,9 +179,11 @@ class Style:
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Style":
         """The style of a model's keyword arguments; it names one that is unknown."""
-        known = {field.name: field for field in dataclasses.fields(cls)}
+        known = [field.name for field in dataclasses.fields(cls)]
         for name in options:
-            named("options", name, known)
+            if name not in known:  # most models have a width and a depth of their own
+                told = unknown(name, [*known, "width", "depth"])
+                raise ValueError(f"`options`: {told}")
         return cls(**options)
 
     @property

@@ -79,7 +79,7 @@ def difference(a: ArrayLike, b: ArrayLike) -> Interval:
 
     Example:
         >>> print(difference([3.0, 4.0, 5.5], [2.0, 3.0, 4.0]))
-        1.17 [0.45, 1.88]
+        1.2 [0.4, 1.9]
     """
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if x.shape != y.shape:
