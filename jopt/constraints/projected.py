@@ -24,6 +24,8 @@ _SETS: dict[str, Callable[..., Any]] = {
     "simplex": projections.projection_simplex,
 }
 
+_SORTED = ("l1_ball", "simplex")  # which needs the whole on each device
+
 
 @transform
 def projected(
@@ -79,8 +81,9 @@ def projected(
         size = jnp.asarray(nx.cast(radius, x.dtype), x.dtype)
         if not x.size:
             return x
-        # optax mixes dtypes, and sorts, which needs the whole
-        with jax.numpy_dtype_promotion("standard"):
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
+            if projection not in _SORTED:
+                return _SETS[projection](x, size).astype(x.dtype)
             new = _SETS[projection](layout.whole(x), size)
         return layout.like(new.astype(x.dtype), x)
 
