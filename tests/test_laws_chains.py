@@ -9,7 +9,9 @@ from tests.chains import chains, LAWS, ON_MESHES
 
 
 def obeys(case: Case) -> None:
-    left = {"A3"} if case.tags else set()  # each leaf draws its own noise
+    # Each leaf draws its own noise; and of a matrix that the stage before has made
+    # nearly singular the orthogonal factor is a matter of rounding.
+    left = {"A3"} if case.tags else set()
     laws = [law for law in LAWS if law not in left]
     check_transform(case.tx, needs=case.needs, params=case.like, laws=laws).assert_ok()
 

@@ -78,7 +78,7 @@ def LBFGS(
         A transform with `2 history_size + 2` slots per parameter. It needs `params`,
         `value_fn` and `grad_fn`, as `jopt.make_step` passes them, and stands alone or
         first: what comes before it sees the first gradient only. It has no derivative
-        in reverse.
+        in reverse. On a mesh of Auto axes a stage behind it may be compiled twice.
 
     Raises:
         ValueError: If a number is out of range, or there is no such search.
